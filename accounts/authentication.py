@@ -1,0 +1,94 @@
+"""Bearer tokens: short-lived, ours only, and worth nothing once their key is revoked."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework_simplejwt.authentication import JWTAuthentication
+from rest_framework_simplejwt.tokens import Token
+
+from accounts.keys import is_valid, record_use
+from accounts.models import ApiKey, Application
+from accounts.networks import client_address, is_allowed
+from core.errors import Code
+from core.problems import ProblemError
+
+
+class ApplicationToken(Token):
+    """Claims: `app` and `key` (ids of rows), `ver` (the key's version when it was issued)."""
+
+    token_type = "access"  # noqa: S105
+    lifetime = settings.SIMPLE_JWT["ACCESS_TOKEN_LIFETIME"]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is calling. REST framework knows it as `request.user`."""
+
+    application: Application
+    key: ApiKey
+
+    is_authenticated = True
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        return frozenset(self.key.scopes)
+
+
+def issue_token(key: ApiKey) -> str:
+    token = ApplicationToken()
+    token["app"] = key.application_id
+    token["key"] = key.pk
+    token["ver"] = key.version
+    return str(token)
+
+
+class TokenAuthentication(JWTAuthentication):
+    """Looks the key up on every request: a revoked key or a disabled application ends at once."""
+
+    www_authenticate_realm = "notification-platform"
+
+    def authenticate(self, request: Request) -> tuple[Caller, Any] | None:
+        header = self.get_header(request)
+        if header is None:
+            return None
+        raw_token = self.get_raw_token(header)
+        if raw_token is None:
+            return None
+        token = self.get_validated_token(raw_token)
+        return find_caller(token, meta=request.META, now=timezone.now()), token
+
+    def get_validated_token(self, raw_token: bytes) -> Token:
+        try:
+            return ApplicationToken(raw_token)
+        except Exception as error:
+            # Whatever is wrong with it, the caller needs one answer: get a new one.
+            raise _refusal() from error
+
+
+def find_caller(token: Token, *, meta: dict[str, Any], now: datetime) -> Caller:
+    """Raises `ProblemError` (`invalid_token`, `network_not_allowed`)."""
+    key = (
+        ApiKey.objects.select_related("application")
+        .filter(pk=token.get("key"), version=token.get("ver"), application=token.get("app"))
+        .first()
+    )
+    if key is None or not is_valid(key, now=now):
+        raise _refusal()
+    if key.allowed_networks:
+        address = client_address(meta)
+        if not is_allowed(address, key.allowed_networks):
+            raise ProblemError(
+                Code.NETWORK_NOT_ALLOWED, f"This key may not be used from {address}."
+            )
+    record_use(key, now=now)
+    return Caller(key.application, key)
+
+
+def _refusal() -> ProblemError:
+    problem = ProblemError(Code.INVALID_TOKEN)
+    problem.auth_header = 'Bearer realm="notification-platform", error="invalid_token"'  # type: ignore[attr-defined]
+    return problem

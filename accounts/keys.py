@@ -1,0 +1,156 @@
+"""The life of an API key: issue, find, rotate, revoke."""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import transaction
+from django.db.models import F, Q
+
+from accounts.models import ApiKey, Application
+from accounts.networks import IPAddress, is_allowed
+from core.errors import Code, DomainError
+
+ID_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+# Writing the last use on every request would cost a write per read.
+LAST_USE_EVERY = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedKey:
+    """A new key with its secret: the one moment at which the secret exists outside the caller."""
+
+    key: ApiKey
+    secret: str
+
+
+def issue_key(
+    *,
+    application: Application,
+    name: str,
+    kind: str = ApiKey.Kind.LIVE,
+    scopes: Sequence[str] | None = None,
+    allowed_networks: Sequence[str] = (),
+    expires_at: datetime | None = None,
+    replaces: ApiKey | None = None,
+) -> IssuedKey:
+    """Raises Django's `ValidationError` for scopes and networks that make no sense."""
+    key = ApiKey(
+        application=application,
+        name=name,
+        kind=kind,
+        allowed_networks=list(allowed_networks),
+        expires_at=expires_at,
+        replaces=replaces,
+    )
+    if scopes is not None:
+        key.scopes = list(scopes)
+    secret = give_secret(key)
+    key.full_clean(exclude=["key_id", "secret_hash"])
+    key.save(force_insert=True)
+    return IssuedKey(key, secret)
+
+
+def give_secret(key: ApiKey) -> str:
+    """Set a new id and secret on an unsaved key; the secret is returned and kept nowhere."""
+    secret = secrets.token_urlsafe(32)
+    key.key_id = f"noti_{key.kind}_" + "".join(secrets.choice(ID_ALPHABET) for _ in range(20))
+    key.secret_hash = hash_secret(secret)
+    return secret
+
+
+def hash_secret(secret: str) -> str:
+    if not settings.API_KEY_PEPPER:
+        raise ImproperlyConfigured("API_KEY_PEPPER is not set: no key can be issued or checked.")
+    return hmac.new(settings.API_KEY_PEPPER.encode(), secret.encode(), hashlib.sha256).hexdigest()
+
+
+def authenticate_key(
+    *, key_id: str, secret: str, address: IPAddress | None, now: datetime
+) -> ApiKey:
+    """The key, if id, secret, validity and network are right.
+
+    Raises `DomainError`: one and the same `invalid_credentials` whatever is wrong with id, secret
+    or validity; `network_not_allowed` only to who knows the secret.
+    """
+    key = ApiKey.objects.select_related("application").filter(key_id=key_id).first()
+    # The comparison runs for unknown ids too, so that both take the same time.
+    expected = key.secret_hash if key else "0" * 64
+    is_right = hmac.compare_digest(expected, hash_secret(secret))
+    if not (key and is_right and is_valid(key, now=now)):
+        raise DomainError(
+            Code.INVALID_CREDENTIALS, "The API key and secret are not valid together."
+        )
+    if not is_allowed(address, key.allowed_networks):
+        raise DomainError(Code.NETWORK_NOT_ALLOWED, f"This key may not be used from {address}.")
+    record_use(key, now=now)
+    return key
+
+
+def is_valid(key: ApiKey, *, now: datetime) -> bool:
+    return (
+        key.revoked_at is None
+        and key.application.is_active
+        and (key.expires_at is None or key.expires_at > now)
+    )
+
+
+def record_use(key: ApiKey, *, now: datetime) -> None:
+    """At most one write a minute and key, however many requests come."""
+    if key.last_used_at is None or key.last_used_at < now - LAST_USE_EVERY:
+        ApiKey.objects.filter(
+            Q(last_used_at=None) | Q(last_used_at__lt=now - LAST_USE_EVERY), pk=key.pk
+        ).update(last_used_at=now)
+
+
+def find_key(key_id: str) -> ApiKey:
+    """Raises `DomainError` (`not_found`)."""
+    key = ApiKey.objects.select_related("application").filter(key_id=key_id).first()
+    if key is None:
+        raise DomainError(
+            Code.NOT_FOUND, f"There is no API key {key_id}. `manage.py list_api_keys` shows them."
+        )
+    return key
+
+
+def rotate_key(*, key: ApiKey, overlap: timedelta, now: datetime) -> IssuedKey:
+    """Issue a successor with the same rights. The old key works for `overlap` more.
+
+    Raises `DomainError` (`conflict`) for a key that is not valid or was rotated before.
+    """
+    with transaction.atomic():
+        key = (
+            ApiKey.objects.select_for_update(of=("self",))
+            .select_related("application")
+            .get(pk=key.pk)
+        )
+        if not is_valid(key, now=now):
+            raise DomainError(Code.CONFLICT, f"{key} is not valid any more; issue a new key.")
+        if ApiKey.objects.filter(replaces=key).exists():
+            raise DomainError(Code.CONFLICT, f"{key} was rotated already.")
+        issued = issue_key(
+            application=key.application,
+            name=key.name,
+            kind=key.kind,
+            scopes=key.scopes,
+            allowed_networks=key.allowed_networks,
+            expires_at=key.expires_at,
+            replaces=key,
+        )
+        ends_at = now + overlap
+        if key.expires_at is None or key.expires_at > ends_at:
+            ApiKey.objects.filter(pk=key.pk).update(expires_at=ends_at)
+    return issued
+
+
+def revoke_key(*, key: ApiKey, now: datetime) -> bool:
+    """End the key and every token of it at once. False if it was revoked before."""
+    won = ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(
+        revoked_at=now, version=F("version") + 1
+    )
+    return bool(won)

@@ -1,0 +1,127 @@
+from django.contrib.auth.models import AbstractUser
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from accounts.networks import parse_network
+
+
+class User(AbstractUser):
+    """An operator of the admin. Our own from the start, since Django cannot swap it later."""
+
+    class Meta:
+        verbose_name = _("operator")
+        verbose_name_plural = _("operators")
+
+
+class Application(models.Model):
+    """A calling system. Owns its keys and messages, and sees only its own."""
+
+    name = models.CharField(_("name"), max_length=100, unique=True)
+    description = models.TextField(_("description"), blank=True)
+    is_active = models.BooleanField(
+        _("active"),
+        default=True,
+        help_text=_("Switched off, all its keys and tokens stop at once."),
+    )
+    created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
+
+    class Meta:
+        verbose_name = _("application")
+        verbose_name_plural = _("applications")
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Scope(models.TextChoices):
+    MESSAGES_SEND = "messages:send", _("send messages")
+    MESSAGES_READ = "messages:read", _("read messages")
+
+
+def validate_scopes(value: object) -> None:
+    if not isinstance(value, list) or not value or not set(value) <= set(Scope.values):
+        raise ValidationError(
+            _("Give a list of at least one of: %(scopes)s."),
+            params={"scopes": ", ".join(Scope.values)},
+        )
+
+
+def validate_networks(value: object) -> None:
+    if not isinstance(value, list):
+        raise ValidationError(_("Give a list of networks."))
+    for text in value:
+        try:
+            parse_network(text)
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
+
+
+def all_scopes() -> list[str]:
+    return list(Scope.values)
+
+
+class ApiKey(models.Model):
+    """What an application shows to get tokens. The secret itself is stored nowhere."""
+
+    class Kind(models.TextChoices):
+        LIVE = "live", _("live")
+        TEST = "test", _("test")
+
+    key_id = models.CharField(_("key id"), max_length=64, unique=True, editable=False)
+    # HMAC-SHA256 of the secret under API_KEY_PEPPER, in hex. A slow hash protects nothing at 256
+    # random bits.
+    secret_hash = models.CharField(max_length=64, editable=False)
+    application = models.ForeignKey(
+        Application,
+        on_delete=models.PROTECT,
+        related_name="api_keys",
+        verbose_name=_("application"),
+    )
+    name = models.CharField(
+        _("name"),
+        max_length=100,
+        help_text=_("Where it is used, for example “billing, production”."),
+    )
+    kind = models.CharField(_("kind"), max_length=4, choices=Kind, default=Kind.LIVE)
+    scopes = models.JSONField(_("scopes"), default=all_scopes, validators=[validate_scopes])
+    allowed_networks = models.JSONField(
+        _("allowed networks"),
+        default=list,
+        blank=True,
+        validators=[validate_networks],
+        help_text=_("For example 10.0.0.0/8. Empty: from anywhere."),
+    )
+    expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
+    revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True, editable=False)
+    last_used_at = models.DateTimeField(_("last used at"), null=True, editable=False)
+    # Tokens carry it; raising it ends all tokens that are out.
+    version = models.PositiveIntegerField(default=1, editable=False)
+    replaces = models.OneToOneField(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        editable=False,
+        related_name="replaced_by",
+        verbose_name=_("replaces"),
+    )
+    created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
+
+    class Meta:
+        verbose_name = _("API key")
+        verbose_name_plural = _("API keys")
+        ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(
+                name="api_key_is_live_or_test", condition=Q(kind__in=["live", "test"])
+            ),
+            models.CheckConstraint(
+                name="api_key_id_tells_that_it_is_ours", condition=Q(key_id__startswith="noti_")
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.key_id

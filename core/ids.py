@@ -1,0 +1,24 @@
+"""Ids that sort by the time they were made (UUID version 7, RFC 9562 section 5.7)."""
+
+import os
+import time
+from datetime import datetime
+from uuid import UUID
+
+
+def uuid7() -> UUID:
+    """48 bits of Unix milliseconds, then 74 random bits."""
+    milliseconds = time.time_ns() // 1_000_000
+    return _assemble(milliseconds, int.from_bytes(os.urandom(10), "big"))
+
+
+def lowest_uuid7(moment: datetime) -> UUID:
+    """The smallest id that could have been made at `moment`: a bound for range queries."""
+    return _assemble(max(0, int(moment.timestamp() * 1000)), 0)
+
+
+def _assemble(milliseconds: int, random: int) -> UUID:
+    high = (milliseconds & 0xFFFF_FFFF_FFFF) << 80
+    version = 0x7 << 76 | (random >> 62 & 0xFFF) << 64
+    variant = 0b10 << 62 | random & 0x3FFF_FFFF_FFFF_FFFF
+    return UUID(int=high | version | variant)

@@ -1,0 +1,32 @@
+import re
+from collections.abc import Callable
+
+import structlog
+from django.http import HttpRequest, HttpResponse
+
+from core.ids import uuid7
+
+ACCEPTABLE = re.compile(r"[A-Za-z0-9._:@/+=-]{1,64}")
+
+
+class RequestIdMiddleware:
+    """Give every request an id: the caller's `X-Request-ID` if it is usable, else a new one.
+
+    It is answered in the same header, stands in every problem and log line, and is stored on the
+    messages that the request creates, so that a worker's lines can be found by it too.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        asked = request.headers.get("X-Request-ID", "")
+        request_id = asked if ACCEPTABLE.fullmatch(asked) else str(uuid7())
+        request.request_id = request_id  # type: ignore[attr-defined]
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        try:
+            response = self.get_response(request)
+        finally:
+            structlog.contextvars.unbind_contextvars("request_id")
+        response.headers["X-Request-ID"] = request_id
+        return response

@@ -1,0 +1,248 @@
+"""E-mail through the HTTP API of a provider, by Anymail's backends.
+
+A backend is built straight from the account's options, never from global settings, and its
+`send()` is not believed: it answered 1 with a recipient status of `failed` (Anymail 15.2).
+"""
+
+import contextlib
+from collections.abc import Iterator
+from email.headerregistry import Address
+from typing import Any
+
+import requests
+from anymail.exceptions import (
+    AnymailAPIError,
+    AnymailConfigurationError,
+    AnymailError,
+    AnymailInvalidAddress,
+    AnymailRecipientsRefused,
+)
+from django.core.mail import EmailMultiAlternatives
+from django.utils.module_loading import import_string
+from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
+
+from messaging.channels.base import (
+    Account,
+    Channel,
+    ChannelAdapter,
+    DeliveryError,
+    Option,
+    Outbound,
+    OutcomeUnknown,
+    PermanentFailure,
+    ProbeStep,
+    Receipt,
+    Refusal,
+    SenderFailure,
+)
+
+# Backend class and the options it cannot do without.
+BACKENDS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "brevo": ("anymail.backends.brevo.EmailBackend", ("api_key",)),
+    "mailersend": ("anymail.backends.mailersend.EmailBackend", ("api_token",)),
+    "mailgun": ("anymail.backends.mailgun.EmailBackend", ("api_key", "sender_domain")),
+    "mailjet": ("anymail.backends.mailjet.EmailBackend", ("api_key", "secret_key")),
+    "mailtrap": ("anymail.backends.mailtrap.EmailBackend", ("api_token",)),
+    "mandrill": ("anymail.backends.mandrill.EmailBackend", ("api_key",)),
+    "postal": ("anymail.backends.postal.EmailBackend", ("api_key", "api_url")),
+    "postmark": ("anymail.backends.postmark.EmailBackend", ("server_token",)),
+    "resend": ("anymail.backends.resend.EmailBackend", ("api_key",)),
+    "scaleway": ("anymail.backends.scaleway.EmailBackend", ("secret_key", "project_id")),
+    "sparkpost": ("anymail.backends.sparkpost.EmailBackend", ("api_key",)),
+    "unisender_go": ("anymail.backends.unisender_go.EmailBackend", ("api_key", "api_url")),
+}
+# Seconds: to connect, and between two bytes of the answer.
+TIMEOUT = (10.0, 30.0)
+TAKEN = frozenset({"sent", "queued"})
+
+
+class AnymailEmail(ChannelAdapter):
+    """One account at a provider that Anymail knows. Keeps its HTTP session open."""
+
+    name = "anymail"
+    channel = Channel.EMAIL
+    options = (
+        Option("backend", "The provider.", is_required=True, choices=tuple(BACKENDS)),
+        Option("sender_domain", "Mailgun: the domain that is sent from."),
+        Option("project_id", "Scaleway: the project."),
+        Option("api_url", "Of the provider's API, where it is not the usual one."),
+        Option("api_key", "Of the account.", is_secret=True),
+        Option("secret_key", "Mailjet and Scaleway.", is_secret=True),
+        Option("server_token", "Postmark.", is_secret=True),
+        Option("api_token", "MailerSend and Mailtrap.", is_secret=True),
+    )
+
+    def __init__(self, account: Account) -> None:
+        super().__init__(account)
+        self._backend: Any = None
+
+    @classmethod
+    def problems(cls, options: dict[str, Any], credentials: dict[str, Any]) -> dict[str, str]:
+        found = super().problems(options, credentials)
+        backend = options.get("backend")
+        if backend in BACKENDS:
+            for name in BACKENDS[backend][1]:
+                if not {**options, **credentials}.get(name):
+                    found.setdefault(name, f"{backend} needs it.")
+        return found
+
+    def send(self, outbound: Outbound) -> Receipt:
+        backend = self._open()
+        message = self._message(outbound)
+        try:
+            backend.send_messages([message])
+        except AnymailError as error:
+            raise judge(error) from error
+        except requests.RequestException as error:
+            raise judge_transport(error) from error
+        return self._read_status(message, outbound)
+
+    def probe(self) -> Iterator[ProbeStep]:
+        try:
+            self._open()
+        except SenderFailure as error:
+            yield ProbeStep("configure", False, error.words, 0.0)
+            return
+        words = (
+            f"{self.option('backend')} is configured. Its API has no call that only logs in: send "
+            "a test message to try the credentials."
+        )
+        yield ProbeStep("configure", True, words, 0.0)
+        self.close()
+
+    def close(self) -> None:
+        backend, self._backend = self._backend, None
+        if backend is not None:
+            with contextlib.suppress(requests.RequestException, OSError):
+                backend.close()
+
+    def _open(self) -> Any:
+        if self._backend is None:
+            path, _ = BACKENDS[self.option("backend")]
+            options = {
+                option.name: value
+                for option in self.options
+                if option.name != "backend" and (value := self.option(option.name)) is not None
+            }
+            try:
+                backend = import_string(path)(
+                    **options, timeout=TIMEOUT, debug_api_requests=False, fail_silently=False
+                )
+            except (AnymailConfigurationError, TypeError) as error:
+                raise SenderFailure(
+                    "misconfigured", phase="configure", words=str(error)[:400]
+                ) from error
+            backend.open()
+            self._backend = backend
+        return self._backend
+
+    def _message(self, outbound: Outbound) -> EmailMultiAlternatives:
+        content = outbound.content
+        message = EmailMultiAlternatives(
+            subject=content.subject,
+            body=content.text or "",
+            from_email=_written(self.account.from_name, self.account.from_address),
+            to=[_written(*person) for person in content.to],
+            cc=[_written(*person) for person in content.cc],
+            bcc=[_written(*person) for person in content.bcc],
+            reply_to=[_written(*person) for person in content.reply_to],
+            headers={"Message-ID": outbound.message_id},
+        )
+        if content.html:
+            message.attach_alternative(content.html, "text/html")
+        message.metadata = {"attempt_id": outbound.attempt_id}  # type: ignore[attr-defined]
+        return message
+
+    def _read_status(self, message: Any, outbound: Outbound) -> Receipt:
+        status = message.anymail_status
+        by_address = {
+            address.lower(): recipient.status for address, recipient in status.recipients.items()
+        }
+        taken = [address for address, said in by_address.items() if said in TAKEN]
+        if not taken:
+            words = ", ".join(sorted(str(said) for said in status.status or {"no status"}))
+            if "unknown" in (status.status or ()):
+                raise OutcomeUnknown("no_status", phase="response", words=words)
+            raise PermanentFailure("rejected", phase="response", words=words)
+        refused = tuple(
+            Refusal(position, "", str(said))
+            for position, address in outbound.content.recipients()
+            if (said := by_address.get(address.lower(), "sent")) not in TAKEN
+        )
+        return Receipt(
+            provider_message_id=_first_id(status.message_id),
+            words=", ".join(sorted(status.status)),
+            refused=refused,
+        )
+
+
+def judge(error: AnymailError) -> DeliveryError:
+    """An answer of the provider, or a message that Anymail could not put to it."""
+    status = getattr(error, "status_code", None)
+    words = str(error)[:400]
+    if isinstance(error, AnymailRecipientsRefused | AnymailInvalidAddress):
+        return PermanentFailure("hard_bounce", phase="response", words=words)
+    if not isinstance(error, AnymailAPIError):
+        return PermanentFailure("rejected", phase="serialize", words=words)
+    if isinstance(error, requests.RequestException) and status is None:
+        return judge_transport(error)
+    response = getattr(error, "response", None)
+    words = _body(response) or words
+    code = str(status or "")
+    shown: dict[str, Any] = {"phase": "response", "code": code, "words": words}
+    if status in {401, 403}:
+        return SenderFailure("credentials", **shown)
+    if status == 402 or (status == 405 and "credit" in words.lower()):
+        return SenderFailure("quota", **shown)
+    if status in {429, 503}:
+        return SenderFailure("throttled", retry_after=_retry_after(response), **shown)
+    if status is not None and 400 <= status < 500:
+        return PermanentFailure("rejected", **shown)
+    # 2xx that cannot be read, 500, 502, 504: it may have been taken.
+    return OutcomeUnknown("no_answer", **shown)
+
+
+def judge_transport(error: BaseException) -> DeliveryError:
+    """No answer. Only if no connection came about is it certain that nothing was taken."""
+    chain: list[BaseException] = [error]
+    while (below := chain[-1].__cause__ or chain[-1].__context__) and below not in chain:
+        chain.append(below)
+    causes: list[BaseException] = [*chain]
+    for link in chain:
+        reason = getattr(link.args[0], "reason", None) if link.args else None
+        if isinstance(link, MaxRetryError):
+            reason = link.reason
+        if isinstance(reason, BaseException):
+            causes.append(reason)
+    words = type(chain[-1]).__name__
+    never_connected = (
+        NewConnectionError,
+        ConnectTimeoutError,
+        requests.ConnectTimeout,
+        requests.exceptions.ProxyError,
+        requests.exceptions.InvalidURL,
+        requests.exceptions.MissingSchema,
+    )
+    if any(isinstance(cause, never_connected) for cause in causes):
+        return SenderFailure("transient", phase="connect", words=words)
+    if any(isinstance(cause, requests.exceptions.SSLError) for cause in causes):
+        return SenderFailure("misconfigured", phase="tls", words=words)
+    return OutcomeUnknown("no_answer", phase="response", words=words)
+
+
+def _retry_after(response: requests.Response | None) -> float | None:
+    text = response.headers.get("Retry-After", "") if response is not None else ""
+    return min(max(float(text), 1.0), 3600.0) if text.isascii() and text.isdigit() else None
+
+
+def _body(response: requests.Response | None) -> str:
+    return " ".join(response.text.split())[:400] if response is not None else ""
+
+
+def _first_id(message_id: Any) -> str:
+    ids = {message_id} if isinstance(message_id, str) else set(message_id or ())
+    return sorted(str(found) for found in ids if found)[0][:200] if any(ids) else ""
+
+
+def _written(name: str, address: str) -> str:
+    return str(Address(display_name=name, addr_spec=address)) if name else address

@@ -1,0 +1,104 @@
+"""Tells workers that there is something to do. Only a hint: rows are the truth, and a sweep finds
+what no hint told of.
+
+Requests must not wait for the broker, so they only set a flag; a background thread of the process
+publishes at most one wake-up per lane every 20 ms, and rests for 10 s after a failure.
+"""
+
+import os
+import threading
+import time
+
+import structlog
+from celery import current_app
+from django.conf import settings
+from django.db import transaction
+from prometheus_client import Counter
+
+log = structlog.get_logger(__name__)
+
+PAUSE = 0.02
+REST_AFTER_FAILURE = 10.0
+TIMEOUT = 3.0
+# A hint that nobody took for this long is worth less than the sweep's next one.
+HINT_SECONDS = 60
+
+FAILED_HINTS = Counter(
+    "notifications_failed_hints", "Wake-ups that the broker did not take; the sweep makes up."
+)
+
+Bell = tuple[str, str]
+
+
+def queue_name(channel: str, lane: str) -> str:
+    return f"{settings.QUEUE_PREFIX}.{channel}.{lane}"
+
+
+def ring(*, channel: str, lane: str) -> None:
+    """After the open transaction commits, wake a worker for one lane. Never waits, never raises."""
+    transaction.on_commit(lambda: _ringer().ring((channel, lane)))
+
+
+class Ringer:
+    """The bells of one process. `ring` may be called from any thread."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self._bells: set[Bell] = set()
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="doorbell", daemon=True)
+        self._thread.start()
+
+    def ring(self, bell: Bell) -> None:
+        with self._lock:
+            self._bells.add(bell)
+        self._wake.set()
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            with self._lock:
+                bells, self._bells = self._bells, set()
+            try:
+                for bell in sorted(bells):
+                    publish(bell)
+                time.sleep(PAUSE)
+            except Exception as error:
+                FAILED_HINTS.inc()
+                log.warning("doorbell_failed", error=repr(error)[:300], rest=REST_AFTER_FAILURE)
+                with self._lock:
+                    self._bells |= bells
+                time.sleep(REST_AFTER_FAILURE)
+                self._wake.set()
+
+
+def publish(bell: Bell) -> None:
+    """Put one wake-up into the broker. Raises what the broker's client raises."""
+    channel, lane = bell
+    current_app.send_task(
+        "messaging.drain",
+        kwargs={"channel": channel, "lane": lane},
+        queue=queue_name(channel, lane),
+        retry=False,
+        ignore_result=True,
+        expires=HINT_SECONDS,
+        expiration=HINT_SECONDS,
+        timeout=TIMEOUT,
+        confirm_timeout=TIMEOUT,
+    )
+
+
+_lock = threading.Lock()
+_current: Ringer | None = None
+
+
+def _ringer() -> Ringer:
+    """This process's ringer; a forked child starts its own."""
+    global _current
+    if _current is None or _current.pid != os.getpid():
+        with _lock:
+            if _current is None or _current.pid != os.getpid():
+                _current = Ringer()
+    return _current

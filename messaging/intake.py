@@ -1,0 +1,86 @@
+"""Takes messages in, and takes them up again. What `accept` returns is stored for good."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+
+from accounts.models import ApiKey
+from core.errors import Code, DomainError
+from messaging import doorbell, metrics, states
+from messaging.channels.base import Channel, EmailContent
+from messaging.models import Lane, Message, OtherRecipient, Policy, Status
+
+LIFETIME = timedelta(hours=72)
+
+
+@dataclass(frozen=True, slots=True)
+class Handling:
+    """How a message is to be treated, whatever its channel."""
+
+    lane: str = Lane.NORMAL
+    policy: str = Policy.AT_LEAST_ONCE
+    expires_at: datetime | None = None
+    reference: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    tags: Sequence[str] = ()
+
+
+def accept_email(
+    *,
+    api_key: ApiKey,
+    content: EmailContent,
+    handling: Handling,
+    request_id: str,
+    now: datetime,
+) -> Message:
+    """Store one e-mail in one transaction and wake a worker. `content` is validated already."""
+    (_, first), *others = content.recipients()
+    message = Message(
+        application_id=api_key.application_id,
+        api_key=api_key,
+        channel=Channel.EMAIL.value,
+        lane=handling.lane,
+        policy=handling.policy,
+        recipient=first.lower(),
+        content=content.as_json(),
+        reference=handling.reference,
+        metadata=handling.metadata,
+        tags=list(handling.tags),
+        request_id=request_id,
+        expires_at=handling.expires_at or now + LIFETIME,
+    )
+    if others:
+        with transaction.atomic():
+            message.save(force_insert=True)
+            OtherRecipient.objects.bulk_create(
+                OtherRecipient(
+                    message=message, role=position.partition("/")[0], address=address.lower()
+                )
+                for position, address in others
+            )
+    else:
+        message.save(force_insert=True)
+    metrics.ACCEPTED.labels(message.channel, message.lane).inc()
+    doorbell.ring(channel=message.channel, lane=message.lane)
+    return message
+
+
+def resend(*, message: Message, now: datetime, actor_id: int | None = None) -> None:
+    """Put a failed or unknown message up for sending once more, with its whole lifetime anew.
+
+    A resend of an `unknown` one may duplicate it: doors say so before they call this.
+    Raises `DomainError` (`conflict`) for any other status.
+    """
+    lifetime = message.expires_at - message.created_at
+    if message.status not in {Status.FAILED, Status.UNKNOWN} or not states.resend(
+        message, now=now, expires_at=now + lifetime, actor_id=actor_id
+    ):
+        raise DomainError(
+            Code.CONFLICT,
+            f"Message {message.pk} is {message.status}: only failed and unknown ones can be sent "
+            "again.",
+        )
+    doorbell.ring(channel=message.channel, lane=message.lane)

@@ -1,0 +1,62 @@
+"""The history of a message, read from its row, its attempts and its events."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from messaging.models import Attempt, Event, Message, Status
+
+AFTER_ATTEMPT: dict[str, str] = {
+    Attempt.Outcome.ACCEPTED: Status.SUCCESS,
+    Attempt.Outcome.TEMPORARY: Status.PENDING,
+    Attempt.Outcome.PERMANENT: Status.FAILED,
+    Attempt.Outcome.SENDER: Status.PENDING,
+    Attempt.Outcome.NOT_SENT: Status.PENDING,
+    Attempt.Outcome.UNKNOWN: Status.UNKNOWN,
+}
+AFTER_EVENT: dict[str, str] = {
+    Event.Kind.WAITS_FOR_SENDER: Status.PENDING,
+    Event.Kind.LEASE_LOST: Status.PENDING,
+    Event.Kind.OUTCOME_UNKNOWN: Status.UNKNOWN,
+    Event.Kind.SENT_AGAIN: Status.PENDING,
+    Event.Kind.FAILED: Status.FAILED,
+    Event.Kind.CANCELLED: Status.CANCELLED,
+    Event.Kind.RESENT: Status.PENDING,
+    Event.Kind.LATE_SUCCESS: Status.SUCCESS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One state and since when. `sender` is empty where none was involved."""
+
+    at: datetime
+    status: str
+    detail: str
+    sender: str = ""
+
+
+def tell(message: Message) -> list[Step]:
+    """Every state of `message` in order, the first being its acceptance."""
+    return sorted(_steps(message), key=lambda step: step.at)
+
+
+def _steps(message: Message) -> Iterator[Step]:
+    yield Step(message.created_at, Status.PENDING, "Accepted.")
+    for attempt in message.attempts.select_related("sender").order_by("started_at"):
+        sender = attempt.sender.name
+        yield Step(attempt.started_at, Status.SENDING, f"Handed to {sender}.", sender)
+        if attempt.finished_at is not None:
+            yield Step(attempt.finished_at, AFTER_ATTEMPT[attempt.outcome], _told(attempt), sender)
+    for event in message.events.order_by("at"):
+        why = event.details.get("why") or event.details.get("reason") or ""
+        label = str(Event.Kind(event.kind).label).capitalize()
+        yield Step(event.at, AFTER_EVENT[event.kind], f"{label}: {why}" if why else f"{label}.")
+
+
+def _told(attempt: Attempt) -> str:
+    """What came of it, in our word and the provider's."""
+    ours = attempt.kind or attempt.get_outcome_display()
+    where = f" at {attempt.phase}" if attempt.phase else ""
+    theirs = f"{attempt.provider_code} {attempt.provider_words}".strip()
+    return f"{ours}{where}: {theirs}" if theirs else f"{ours}{where}."

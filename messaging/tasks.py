@@ -1,0 +1,31 @@
+"""What workers are woken for. Every task may run twice, late, or never."""
+
+from celery import shared_task
+from django.conf import settings
+
+from core.clock import database_clock
+from messaging import delivery, doorbell, metrics, states
+
+
+@shared_task(name="messaging.drain", ignore_result=True)
+def drain(*, channel: str, lane: str, **_: object) -> None:
+    """Deliver what is due in one lane. A retry is a row with a later `due_at`, no Celery retry."""
+    clock = database_clock()
+    if delivery.drain(channel=channel, lane=lane, clock=clock):
+        look_around()
+
+
+@shared_task(name="messaging.sweep", ignore_result=True)
+def sweep(**_: object) -> None:
+    """Find what no hint told of: lost leases, open outcomes, messages that became due."""
+    look_around()
+
+
+def look_around() -> None:
+    """One sweep. Two at the same time do each other no harm: every move is conditional."""
+    clock = database_clock()
+    states.recover_leases(now=clock())
+    states.settle_unknown(now=clock())
+    for channel, lane, _, _ in metrics.backlog():
+        if channel in settings.CHANNEL_FAMILIES:
+            doorbell.ring(channel=channel, lane=lane)

@@ -1,0 +1,166 @@
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from django.db.models.fields.json import KeyTextTransform
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema, extend_schema_view
+from rest_framework import mixins, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
+from rest_framework.viewsets import GenericViewSet, ViewSet
+
+from accounts.authentication import Caller
+from accounts.models import Scope
+from core.errors import Code, FieldError
+from core.ids import lowest_uuid7
+from core.problems import ProblemError
+from messaging import intake
+from messaging.models import Message, OtherRecipient, Reason, Status
+from messaging.serializers import (
+    Accepted,
+    EmailRequest,
+    MessageDetail,
+    MessageQuery,
+    MessageSummary,
+)
+
+PAGE_PARAMETERS = frozenset({"page", "page_size", "cursor"})
+# Ids are made by the clocks of web processes, `created_at` by the database's.
+CLOCK_SKEW = timezone.timedelta(minutes=5)
+
+
+class EmailViewSet(ViewSet):
+    required_scopes = {"create": Scope.MESSAGES_SEND}
+
+    @extend_schema(
+        operation_id="send_email",
+        summary="Send an e-mail",
+        description="Stores the message and answers at once. What was answered with 202 is not "
+        "lost; follow it by its id.",
+        request=EmailRequest,
+        responses={202: OpenApiResponse(Accepted, description="Stored; a worker will send it.")},
+        tags=["messages"],
+        examples=[
+            OpenApiExample(
+                "The least",
+                value={
+                    "to": "user@example.com",
+                    "subject": "测试邮件",
+                    "content": "<h1>Hello World</h1>",
+                },
+                request_only=True,
+            ),
+            OpenApiExample(
+                "An alarm to two people",
+                value={
+                    "to": ["Ann <ann@example.com>", "bob@example.com"],
+                    "subject": "Disk of db-1 is 95 % full",
+                    "content": "Free some space, or it stops at about 15:40.",
+                    "content_type": "text",
+                    "priority": "high",
+                    "reference": "alarm-4711",
+                },
+                request_only=True,
+            ),
+        ],
+    )
+    def create(self, request: Request) -> Response:
+        asked = EmailRequest(data=request.data)
+        asked.is_valid(raise_exception=True)
+        message = intake.accept_email(
+            api_key=request.user.key,
+            content=asked.email_content(),
+            handling=asked.handling(),
+            request_id=request.request_id,
+            now=timezone.now(),
+        )
+        return Response(Accepted(message).data, status=status.HTTP_202_ACCEPTED)
+
+
+@extend_schema_view(
+    list=extend_schema(
+        operation_id="list_messages",
+        summary="List messages",
+        description="Newest first. Only your application's.",
+        parameters=[MessageQuery],
+        tags=["messages"],
+    ),
+    retrieve=extend_schema(
+        operation_id="get_message", summary="Follow a message", tags=["messages"]
+    ),
+)
+class MessageViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewSet[Message]):
+    required_scopes = {"list": Scope.MESSAGES_READ, "retrieve": Scope.MESSAGES_READ}
+    queryset = Message.objects.none()
+
+    def get_serializer_class(self) -> type[BaseSerializer[Message]]:
+        return MessageSummary if self.action == "list" else MessageDetail
+
+    def get_queryset(self) -> QuerySet[Message]:
+        caller = self.request.user
+        if not isinstance(caller, Caller):
+            return Message.objects.none()
+        return Message.objects.filter(application=caller.application).select_related("sender")
+
+    def filter_queryset(self, queryset: QuerySet[Message]) -> QuerySet[Message]:
+        if self.action != "list":
+            return queryset
+        asked = MessageQuery(
+            data={
+                name: value
+                for name, value in self.request.query_params.items()
+                if name not in PAGE_PARAMETERS
+            }
+        )
+        if not asked.is_valid():
+            raise _parameter_problem(asked.errors)
+        subject = KeyTextTransform("subject", "content")
+        return (
+            filter_messages(queryset, asked.validated_data)
+            .defer("content")
+            .annotate(subject=subject)
+        )
+
+
+def filter_messages(queryset: QuerySet[Message], asked: dict[str, Any]) -> QuerySet[Message]:
+    if shown := asked.get("status"):
+        queryset = queryset.filter(_shown_as(shown))
+    if channel := asked.get("channel"):
+        queryset = queryset.filter(channel=channel)
+    if reference := asked.get("reference"):
+        queryset = queryset.filter(reference=reference)
+    if recipient := asked.get("recipient"):
+        address = recipient.lower()
+        others = OtherRecipient.objects.filter(address=address).values("message")
+        found = Message.objects.filter(recipient=address).order_by().values("pk")
+        queryset = queryset.filter(pk__in=found.union(others, all=True))
+    # Ids sort by time, so the range is walked on the primary key; `created_at` has the last word.
+    if after := asked.get("created_after"):
+        queryset = queryset.filter(pk__gte=lowest_uuid7(after - CLOCK_SKEW), created_at__gte=after)
+    if before := asked.get("created_before"):
+        queryset = queryset.filter(pk__lt=lowest_uuid7(before + CLOCK_SKEW), created_at__lt=before)
+    return queryset
+
+
+def _shown_as(shown: str) -> Q:
+    retrying = Q(status=Status.PENDING, reason=Reason.TEMPORARY)
+    scheduled = Q(status=Status.PENDING, reason="", due_at__gt=timezone.now())
+    if shown == "retrying":
+        return retrying
+    if shown == "scheduled":
+        return scheduled
+    if shown == Status.PENDING:
+        return Q(status=Status.PENDING) & ~retrying & ~scheduled
+    return Q(status=shown)
+
+
+def _parameter_problem(errors: Any) -> ProblemError:
+    return ProblemError(
+        Code.INVALID_REQUEST,
+        errors=tuple(
+            FieldError(f"?{name}", str(detail.code), str(detail))
+            for name, details in errors.items()
+            for detail in details
+        ),
+    )

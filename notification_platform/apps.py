@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class PlatformConfig(AppConfig):
+    name = "notification_platform"
+
+    def ready(self) -> None:
+        from notification_platform import checks  # noqa: F401

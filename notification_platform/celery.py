@@ -1,0 +1,35 @@
+"""The Celery application: `celery -A notification_platform worker | beat`."""
+
+import os
+from typing import Any
+
+from celery import Celery, signals
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "notification_platform.settings")
+
+app = Celery("notification_platform")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+
+@signals.setup_logging.connect  # type: ignore[untyped-decorator]
+def keep_our_logging(**_: Any) -> None:
+    """Settings have configured it; Celery must not do it again."""
+
+
+@signals.celeryd_init.connect  # type: ignore[untyped-decorator]
+def refuse_misconfiguration(**_: Any) -> None:
+    from notification_platform.checks import refuse
+
+    refuse()
+
+
+@signals.worker_ready.connect  # type: ignore[untyped-decorator]
+def serve_metrics(**_: Any) -> None:
+    from django.conf import settings
+    from prometheus_client import CollectorRegistry, multiprocess, start_http_server
+
+    if settings.WORKER_METRICS_PORT:
+        registry = CollectorRegistry()
+        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        start_http_server(settings.WORKER_METRICS_PORT, registry=registry)

@@ -1,0 +1,350 @@
+"""All settings come from the environment. `.env.example` lists every variable with its meaning.
+
+A value that cannot be read stops the process with the variable's name. A value that can be read
+but makes no sense in its place is reported by the system checks of `notification_platform.checks`.
+"""
+
+import secrets
+from datetime import timedelta
+from pathlib import Path
+
+import environ
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
+from kombu import Queue
+
+from core.logging import logging_config
+from notification_platform import env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+if env_file := env.text("ENV_FILE"):
+    environ.Env.read_env(env_file)
+
+DEBUG = env.boolean("DEBUG", default=False)
+# One process serves, works and schedules on SQLite: set by `make run`, never in production.
+EMBEDDED = env.boolean("EMBEDDED", default=False)
+
+# Django cannot even run its checks without one; `configuration.E001` refuses to serve with this.
+UNSET_SECRET_KEY = f"unset-{secrets.token_urlsafe(48)}"
+SECRET_KEY = env.text("SECRET_KEY", UNSET_SECRET_KEY)
+API_KEY_PEPPER = env.text("API_KEY_PEPPER")
+# The first key encrypts; all of them decrypt, so that keys can be rotated.
+CREDENTIALS_KEYS = env.words("CREDENTIALS_KEYS")
+JWT_SIGNING_KEY = env.text("JWT_SIGNING_KEY")
+TOKEN_LIFETIME_MINUTES = env.integer("TOKEN_LIFETIME_MINUTES", 60, minimum=1, maximum=60)
+
+# --- Web -----------------------------------------------------------------------------------------
+
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
+# How many reverse proxies of yours stand in front; decides which X-Forwarded-For entry is believed.
+TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0, minimum=0, maximum=10)
+HTTPS = env.boolean("HTTPS", default=not (DEBUG or EMBEDDED))
+SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+# Probes and scrapers inside the cluster speak plain HTTP.
+SECURE_REDIRECT_EXEMPT = [r"^health", r"^metrics$"]
+if TRUSTED_PROXIES:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+X_FRAME_OPTIONS = "SAMEORIGIN"
+SESSION_COOKIE_AGE = 12 * 3600
+
+ROOT_URLCONF = "notification_platform.urls"
+WSGI_APPLICATION = "notification_platform.wsgi.application"
+APPEND_SLASH = False
+
+# The largest JSON body of the API, in bytes. Larger ones are refused before they are read.
+MAX_BODY_BYTES = 1_048_576
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "drf_standardized_errors",
+    "django_prometheus",
+    "anymail",
+    "core",
+    "accounts",
+    "templates_app",
+    "messaging",
+    "notification_platform",
+]
+
+MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "core.middleware.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "notification_platform" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+# Without `collectstatic` (embedded, tests) whitenoise serves straight from the packages.
+WHITENOISE_USE_FINDERS = DEBUG or EMBEDDED
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": (
+            "django.contrib.staticfiles.storage.StaticFilesStorage"
+            if WHITENOISE_USE_FINDERS
+            else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        )
+    },
+}
+
+# --- Database, cache -----------------------------------------------------------------------------
+
+DATABASE_URL = env.url(
+    "DATABASE_URL",
+    f"sqlite:///{BASE_DIR / 'var' / 'notifications.sqlite3'}",
+    schemes=["postgres", "postgresql", "sqlite"],
+)
+DATABASES = {"default": environ.Env.db_url_config(DATABASE_URL)}
+SQLITE = DATABASES["default"]["ENGINE"].endswith("sqlite3")
+if SQLITE:
+    DATABASES["default"]["OPTIONS"] = {
+        # Without IMMEDIATE two thirds of concurrent transactions fail with "database is locked".
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        # FULL: what was answered with 202 survives a power cut.
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+    }
+else:
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+DATABASES["default"]["CONN_MAX_AGE"] = 600
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = env.url("REDIS_URL", "", schemes=["redis", "rediss", "unix"])
+if REDIS_URL:
+    CACHES = {
+        "default": {
+            "BACKEND": "django_redis.cache.RedisCache",
+            "LOCATION": REDIS_URL,
+            "KEY_PREFIX": env.text("QUEUE_PREFIX", "notifications"),
+            "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 2, "SOCKET_TIMEOUT": 2},
+        }
+    }
+else:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+# --- Queue ---------------------------------------------------------------------------------------
+
+CELERY_BROKER_URL = env.url(
+    "CELERY_BROKER_URL", "memory://", schemes=["amqp", "amqps", "pyamqp", "memory"]
+)
+QUEUE_PREFIX = env.text("QUEUE_PREFIX", "notifications")
+LANES = ("high", "normal", "bulk")
+CHANNEL_FAMILIES = ("email",)
+HOUSEKEEPING_QUEUE = f"{QUEUE_PREFIX}.housekeeping"
+CELERY_TASK_QUEUES = [
+    *(
+        Queue(f"{QUEUE_PREFIX}.{family}.{lane}", durable=True)
+        for family in CHANNEL_FAMILIES
+        for lane in LANES
+    ),
+    Queue(HOUSEKEEPING_QUEUE, durable=True),
+]
+CELERY_TASK_DEFAULT_QUEUE = HOUSEKEEPING_QUEUE
+CELERY_TASK_CREATE_MISSING_QUEUES = False
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
+# Longer than the longest hand-over: connect, commands, data and the wait after the final dot.
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 240
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SEND_TASK_EVENTS = True
+CELERY_DB_REUSE_MAX = 1000
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_TIMEOUT = 3
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    {"polling_interval": 0.02}
+    if CELERY_BROKER_URL.startswith("memory")
+    else {"confirm_publish": True, "read_timeout": 30, "write_timeout": 10}
+)
+CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TIMEZONE = "UTC"
+# Beat keeps nothing on disk: every periodic job is idempotent and finds its own work.
+CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
+CELERY_BEAT_SCHEDULE = {
+    "sweep": {
+        "task": "messaging.sweep",
+        "schedule": 1.0,
+        "options": {"queue": HOUSEKEEPING_QUEUE, "expires": 5, "expiration": 5},
+    },
+}
+# Prometheus endpoint of a worker process; 0 switches it off.
+WORKER_METRICS_PORT = env.integer("WORKER_METRICS_PORT", 0, minimum=0, maximum=65_535)
+
+# --- Sending -------------------------------------------------------------------------------------
+
+# How long a claim lasts. A drain renews what it still holds at half of it.
+LEASE_SECONDS = env.integer("LEASE_SECONDS", 300, minimum=5, maximum=3600)
+# The right-hand side of every Message-ID. It must not change with the sender that is chosen.
+MESSAGE_ID_DOMAIN = env.text("MESSAGE_ID_DOMAIN", "notifications.localhost")
+# `/health/ready` answers 503 when a due message has waited for longer than this.
+PROGRESS_ALERT_SECONDS = env.integer("PROGRESS_ALERT_SECONDS", 300, minimum=10, maximum=86_400)
+# Where the local mailbox of the embedded mode keeps its mail. Empty: no mailbox pages.
+MAILBOX_DIR = env.text("MAILBOX_DIR")
+
+# --- API -----------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.TokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.HasScope"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["core.parsing.StrictJSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "core.pagination.BoundedPagination",
+    "DEFAULT_SCHEMA_CLASS": "core.schema.ProblemAutoSchema",
+    "EXCEPTION_HANDLER": "core.api.problem_handler",
+    "UNAUTHENTICATED_USER": None,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SIMPLE_JWT = {
+    "ALGORITHM": "HS256",
+    "SIGNING_KEY": JWT_SIGNING_KEY,
+    "ISSUER": "notification-platform",
+    "AUDIENCE": "notification-platform-api",
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=TOKEN_LIFETIME_MINUTES),
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Notification platform",
+    "DESCRIPTION": "Send notifications, follow them, and find out why.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SECURITY": [{"bearer": []}],
+    "APPEND_COMPONENTS": {
+        "securitySchemes": {
+            "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+        }
+    },
+}
+
+# --- Language, time, logs ------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+TIME_ZONE = env.text("TIME_ZONE", "UTC")
+USE_I18N = USE_TZ = True
+
+LOG_LEVEL = env.text("LOG_LEVEL", "INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
+LOG_FORMAT = env.text(
+    "LOG_FORMAT", "console" if DEBUG or EMBEDDED else "json", choices=["json", "console"]
+)
+LOGGING_CONFIG = None
+logging_config(level=LOG_LEVEL, form=LOG_FORMAT)
+
+# --- Admin ---------------------------------------------------------------------------------------
+
+UNFOLD = {
+    "SITE_TITLE": _("Notification platform"),
+    "SITE_HEADER": _("Notifications"),
+    "SITE_SYMBOL": "send",
+    "SHOW_HISTORY": True,
+    "STYLES": [lambda request: static("messaging/admin.css")],
+    "SIDEBAR": {
+        "show_search": False,
+        "navigation": [
+            {
+                "title": _("Delivery"),
+                "items": [
+                    {
+                        "title": _("Messages"),
+                        "icon": "mail",
+                        "link": reverse_lazy("admin:messaging_message_changelist"),
+                    },
+                    {
+                        "title": _("Attempts"),
+                        "icon": "outbound",
+                        "link": reverse_lazy("admin:messaging_attempt_changelist"),
+                    },
+                    {
+                        "title": _("Events"),
+                        "icon": "history",
+                        "link": reverse_lazy("admin:messaging_event_changelist"),
+                    },
+                    {
+                        "title": _("Senders"),
+                        "icon": "alternate_email",
+                        "link": reverse_lazy("admin:messaging_sender_changelist"),
+                    },
+                ],
+            },
+            {
+                "title": _("Access"),
+                "items": [
+                    {
+                        "title": _("Applications"),
+                        "icon": "apps",
+                        "link": reverse_lazy("admin:accounts_application_changelist"),
+                    },
+                    {
+                        "title": _("API keys"),
+                        "icon": "key",
+                        "link": reverse_lazy("admin:accounts_apikey_changelist"),
+                    },
+                    {
+                        "title": _("Operators"),
+                        "icon": "group",
+                        "link": reverse_lazy("admin:accounts_user_changelist"),
+                    },
+                ],
+            },
+        ],
+    },
+}

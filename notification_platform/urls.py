@@ -1,0 +1,48 @@
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse, HttpResponseNotFound
+from django.urls import include, path, re_path
+from django.views.generic import RedirectView
+from django_prometheus.exports import ExportToDjangoView
+from drf_spectacular.views import (
+    SpectacularAPIView,
+    SpectacularRedocView,
+    SpectacularSwaggerSplitView,
+)
+
+from core import health
+from core.errors import Code
+from core.problems import problem_response
+from notification_platform import mailbox
+
+
+def api_not_found(request: HttpRequest) -> HttpResponse:
+    return problem_response(request, Code.NOT_FOUND, "There is no such path in this API.")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return HttpResponseNotFound("There is no such page.\n", content_type="text/plain")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    return problem_response(request, Code.INTERNAL_ERROR)
+
+
+handler404 = not_found
+handler500 = server_error
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="docs"), name="home"),
+    path("api/v1/", include("accounts.urls")),
+    path("api/v1/", include("messaging.urls")),
+    path("api/schema", SpectacularAPIView.as_view(), name="schema"),
+    re_path(r"^api/.*", api_not_found),
+    path("docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+    path("redoc", SpectacularRedocView.as_view(url_name="schema"), name="redoc"),
+    path("health", health.ready, name="health"),
+    path("health/live", health.live, name="health-live"),
+    path("health/ready", health.ready, name="health-ready"),
+    path("metrics", ExportToDjangoView, name="metrics"),
+    path("admin", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/", admin.site.urls),
+    *mailbox.urlpatterns(),
+]
