@@ -13,7 +13,7 @@ SECRETS = {
     "API_KEY_PEPPER": ("configuration.E002", "Without it no API key can be issued or checked."),
     "JWT_SIGNING_KEY": ("configuration.E003", "It signs the tokens of the API."),
 }
-NEW_SECRET_COMMAND = 'python -c "import secrets; print(secrets.token_urlsafe(48))"'
+NEW_SECRET_COMMAND = 'python -c "import secrets; print(secrets.token_urlsafe(48))"'  # noqa: S105
 NEW_KEY_COMMAND = (
     'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
 )
