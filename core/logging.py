@@ -42,7 +42,14 @@ def logging_config(*, level: str, form: str) -> None:
             },
             "handlers": {"main": {"class": "logging.StreamHandler", "formatter": "main"}},
             "root": {"handlers": ["main"], "level": level},
-            # Every request is in the access log of the server; every refusal is the caller's news.
-            "loggers": {"django.request": {"level": "ERROR"}, "amqp": {"level": "WARNING"}},
+            "loggers": {
+                # Every request is in the server's access log; a refusal is the caller's news.
+                "django.request": {"level": "ERROR"},
+                # A wake-up is no news: what happens to messages is logged by delivery.
+                "celery.beat": {"level": "WARNING"},
+                "celery.app.trace": {"level": "WARNING"},
+                "celery.worker.strategy": {"level": "WARNING"},
+                "amqp": {"level": "WARNING"},
+            },
         }
     )

@@ -19,9 +19,13 @@ def keep_our_logging(**_: Any) -> None:
 
 @signals.celeryd_init.connect  # type: ignore[untyped-decorator]
 def refuse_misconfiguration(**_: Any) -> None:
+    from django.conf import settings
+
     from notification_platform.checks import refuse
 
     refuse()
+    if settings.CELERY_BROKER_URL.startswith("memory") and not settings.EMBEDDED:
+        raise SystemExit("CELERY_BROKER_URL is not set: a worker of its own would never be woken.")
 
 
 @signals.worker_ready.connect  # type: ignore[untyped-decorator]

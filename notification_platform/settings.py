@@ -12,7 +12,7 @@ import environ
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
-from kombu import Queue
+from kombu import Exchange, Queue
 
 from core.logging import logging_config
 from notification_platform import env
@@ -171,15 +171,18 @@ QUEUE_PREFIX = env.text("QUEUE_PREFIX", "notifications")
 LANES = ("high", "normal", "bulk")
 CHANNEL_FAMILIES = ("email",)
 HOUSEKEEPING_QUEUE = f"{QUEUE_PREFIX}.housekeeping"
+QUEUE_NAMES = [
+    *(f"{QUEUE_PREFIX}.{family}.{lane}" for family in CHANNEL_FAMILIES for lane in LANES),
+    HOUSEKEEPING_QUEUE,
+]
+# Each with its own key: a queue without one is bound by the default key and gets every message.
 CELERY_TASK_QUEUES = [
-    *(
-        Queue(f"{QUEUE_PREFIX}.{family}.{lane}", durable=True)
-        for family in CHANNEL_FAMILIES
-        for lane in LANES
-    ),
-    Queue(HOUSEKEEPING_QUEUE, durable=True),
+    Queue(name, Exchange(QUEUE_PREFIX, type="direct"), routing_key=name, durable=True)
+    for name in QUEUE_NAMES
 ]
 CELERY_TASK_DEFAULT_QUEUE = HOUSEKEEPING_QUEUE
+CELERY_TASK_DEFAULT_EXCHANGE = QUEUE_PREFIX
+CELERY_TASK_DEFAULT_ROUTING_KEY = HOUSEKEEPING_QUEUE
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True

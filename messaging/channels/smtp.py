@@ -13,7 +13,6 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from email.utils import quoteaddr  # type: ignore[attr-defined]
 from typing import NoReturn
 
 from messaging.channels.base import (
@@ -228,9 +227,10 @@ class SmtpEmail(ChannelAdapter):
     def _hand_over(self, outbound: Outbound, data: bytes, *, is_reused: bool) -> Receipt:
         server = self._server
         assert server is not None
-        sender = quoteaddr(self.account.from_address)
         try:
-            code, words = self._ask("mail", COMMAND, lambda: server.docmd("MAIL", f"FROM:{sender}"))
+            code, words = self._ask(
+                "mail", COMMAND, lambda: server.docmd("MAIL", f"FROM:<{self.account.from_address}>")
+            )
         except SenderFailure:
             if is_reused:
                 raise _Stale from None
@@ -256,7 +256,7 @@ class SmtpEmail(ChannelAdapter):
         recipients = outbound.content.recipients()
         refused: list[tuple[str, int, str]] = []
         for position, address in recipients:
-            command = f"TO:{quoteaddr(address)}"
+            command = f"TO:<{address}>"
             code, words = self._ask(
                 "rcpt", COMMAND, lambda command=command: server.docmd("RCPT", command)
             )

@@ -1,0 +1,110 @@
+import getpass
+import sys
+from argparse import ArgumentTypeError
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from accounts.models import Application
+from core.commands import PlainCommand
+from core.errors import Code, DomainError
+from messaging.channels.registry import ADAPTERS
+from messaging.models import Sender
+from messaging.senders import save_sender
+
+
+def pair(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator or not name:
+        raise ArgumentTypeError(f"{text!r}: write name=value.")
+    return name, value
+
+
+class Command(PlainCommand):
+    help = "Add a sender to the pool. Secrets are asked for, or read from standard input."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("name", help="Short and lasting, for example mail-1.")
+        parser.add_argument("--adapter", required=True, choices=sorted(ADAPTERS))
+        parser.add_argument("--from", required=True, dest="from_address", help="a@example.com")
+        parser.add_argument("--from-name", default="")
+        parser.add_argument(
+            "--option",
+            action="append",
+            type=pair,
+            default=[],
+            metavar="NAME=VALUE",
+            help="Of the adapter, for example host=smtp.example.com. May be given again.",
+        )
+        parser.add_argument(
+            "--secret",
+            action="append",
+            default=[],
+            metavar="NAME",
+            help="Name of a secret, for example password. Its value is asked for, or is the next "
+            "line of standard input.",
+        )
+        parser.add_argument("--priority", type=int, default=0)
+        parser.add_argument("--weight", type=int, default=100)
+        parser.add_argument("--per-minute", type=int)
+        parser.add_argument("--per-hour", type=int)
+        parser.add_argument("--per-day", type=int)
+        parser.add_argument("--time-zone", default="UTC")
+        parser.add_argument(
+            "--application",
+            action="append",
+            default=[],
+            help="Only this application may use it. May be given again.",
+        )
+
+    def handle(self, **options: Any) -> None:
+        adapter = ADAPTERS[options["adapter"]]
+        kinds = {option.name: option.kind for option in adapter.options}
+        applications = [_application(name) for name in options["application"]]
+        sender = save_sender(
+            Sender(
+                name=options["name"],
+                channel=adapter.channel.value,
+                adapter=adapter.name,
+                from_address=options["from_address"],
+                from_name=options["from_name"],
+                options={
+                    name: _typed(name, value, kinds.get(name, str))
+                    for name, value in options["option"]
+                },
+                priority=options["priority"],
+                weight=options["weight"],
+                per_minute=options["per_minute"],
+                per_hour=options["per_hour"],
+                per_day=options["per_day"],
+                time_zone=options["time_zone"],
+            ),
+            credentials={name: _ask(name) for name in options["secret"]},
+        )
+        sender.applications.set(applications)
+        self.stdout.write(f"Added {sender}. Try it: manage.py test_sender {sender}")
+
+
+def _ask(name: str) -> str:
+    if sys.stdin.isatty():
+        return getpass.getpass(f"{name}: ")
+    return sys.stdin.readline().rstrip("\r\n")
+
+
+def _typed(name: str, value: str, kind: type) -> object:
+    if kind is int:
+        if not value.isdigit():
+            raise DomainError(Code.INVALID_REQUEST, f"{name} is {value!r}; it must be a number.")
+        return int(value)
+    if kind is bool:
+        if value not in {"true", "false"}:
+            raise DomainError(Code.INVALID_REQUEST, f"{name} is {value!r}; write true or false.")
+        return value == "true"
+    return value
+
+
+def _application(name: str) -> Application:
+    found = Application.objects.filter(name=name).first()
+    if found is None:
+        raise DomainError(Code.NOT_FOUND, f"There is no application {name}.")
+    return found

@@ -1,0 +1,58 @@
+import time
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandError, CommandParser
+from django.utils import timezone
+
+from core.addresses import InvalidAddress, parse_address
+from core.commands import PlainCommand
+from core.ids import uuid7
+from core.secrets import UnreadableSecret
+from messaging.channels.base import DeliveryError, EmailContent, Outbound
+from messaging.channels.registry import ADAPTERS
+from messaging.models import Sender
+from messaging.senders import probe_sender
+
+
+class Command(PlainCommand):
+    help = "Open and authenticate a sender, and say what was seen phase by phase."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("name", help="Of the sender.")
+        parser.add_argument("--to", help="Send a real test message to this address as well.")
+
+    def handle(self, **options: Any) -> None:
+        sender = Sender.objects.filter(name=options["name"]).first()
+        if sender is None:
+            names = ", ".join(Sender.objects.values_list("name", flat=True)) or "none"
+            raise CommandError(f"There is no sender {options['name']}. There are: {names}.")
+        for step in probe_sender(sender):
+            mark = "ok    " if step.is_ok else "FAILED"
+            self.stdout.write(f"{mark} {step.phase:<10}{step.milliseconds:7.0f} ms  {step.words}")
+            if not step.is_ok:
+                raise CommandError(f"{sender} does not work: see the line above.")
+        if options["to"]:
+            self._send(sender, options["to"])
+
+    def _send(self, sender: Sender, to: str) -> None:
+        try:
+            address = parse_address(to)
+            adapter = ADAPTERS[sender.adapter](sender.account())
+        except (InvalidAddress, UnreadableSecret) as error:
+            raise CommandError(f"--to {to}: {error}") from error
+        content = EmailContent(
+            to=[(address.name, address.address)],
+            subject=f"Test of sender {sender}",
+            text=f"Sent by test_sender at {timezone.now():%Y-%m-%d %H:%M:%S} UTC.\n",
+        )
+        started = time.monotonic()
+        message_id = f"<{uuid7()}@{settings.MESSAGE_ID_DOMAIN}>"
+        try:
+            receipt = adapter.send(Outbound(str(uuid7()), message_id, content))
+        except DeliveryError as error:
+            raise CommandError(f"The test message was not taken: {error}") from error
+        finally:
+            adapter.close()
+        took = (time.monotonic() - started) * 1000
+        self.stdout.write(f"ok     send      {took:7.0f} ms  {receipt.code} {receipt.words}")
