@@ -1,0 +1,68 @@
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core.cache import cache
+from rest_framework.test import APIClient
+
+from accounts.authentication import issue_token
+from messaging import delivery, doorbell
+from messaging.channels import registry
+from tests.factories import make_api_key
+from tests.fakes import FakeEmail
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    tmp_path_factory: pytest.TempPathFactory, django_db_modify_db_settings_parallel_suffix: None
+) -> None:
+    """On SQLite the tests use a file, as the platform does: threads need their own connections."""
+    if settings.SQLITE:
+        folder: Path = tmp_path_factory.mktemp("database")
+        settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = str(folder / "test.sqlite3")
+
+
+@pytest.fixture(autouse=True)
+def bells(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """What would have been published: (channel, lane)."""
+    rung: list[tuple[str, str]] = []
+
+    class Recorder:
+        def ring(self, bell: tuple[str, str]) -> None:
+            rung.append(bell)
+
+    monkeypatch.setattr(doorbell, "_ringer", Recorder)
+    return rung
+
+
+@pytest.fixture(autouse=True)
+def _clean_process() -> Iterator[None]:
+    """Nothing of one test is left in the process for the next."""
+    cache.clear()
+    delivery.stopping.clear()
+    yield
+    registry.close_idle(older_than=0)
+    delivery.stopping.clear()
+
+
+@pytest.fixture
+def adapter(monkeypatch: pytest.MonkeyPatch) -> type[FakeEmail]:
+    """The adapter `fake`, which sends nowhere and fails as it is told; see `FakeEmail`."""
+    monkeypatch.setitem(registry.ADAPTERS, FakeEmail.name, FakeEmail)
+    FakeEmail.reset()
+    return FakeEmail
+
+
+@pytest.fixture
+def api(db: None) -> APIClient:
+    """A client with a valid token of a fresh application; `api.key` is its key."""
+    return client_for(make_api_key())
+
+
+def client_for(key: Any) -> APIClient:
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {issue_token(key)}")
+    client.key = key
+    return client

@@ -1,0 +1,79 @@
+"""Plain functions that make rows. Each takes what the test is about and invents the rest."""
+
+import itertools
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from accounts.keys import IssuedKey, issue_key
+from accounts.models import ApiKey, Application, User
+from messaging import delivery
+from messaging.models import Message, Sender, Status
+
+_numbers = itertools.count(1)
+
+# A moment with nothing special about it; rows made by `make_message` are due then.
+NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+def make_application(**overrides: Any) -> Application:
+    return Application.objects.create(**{"name": f"application-{next(_numbers)}"} | overrides)
+
+
+def make_issued_key(**overrides: Any) -> IssuedKey:
+    application = overrides.pop("application", None) or make_application()
+    return issue_key(**{"application": application, "name": "tests"} | overrides)
+
+
+def make_api_key(**overrides: Any) -> ApiKey:
+    return make_issued_key(**overrides).key
+
+
+def make_operator(**overrides: Any) -> User:
+    username = overrides.pop("username", f"operator-{next(_numbers)}")
+    return User.objects.create_superuser(username=username, password="tests", **overrides)
+
+
+def make_sender(**overrides: Any) -> Sender:
+    number = next(_numbers)
+    fields = {
+        "name": f"sender-{number}",
+        "channel": "email",
+        "adapter": "fake",
+        "from_address": f"sender-{number}@example.com",
+    }
+    return Sender.objects.create(**fields | overrides)
+
+
+def make_message(**overrides: Any) -> Message:
+    """A pending message that is due at noon; `status` with what belongs to it may be given."""
+    application = overrides.pop("application", None) or make_application()
+    content = {"to": [["", "ann@example.com"]], "subject": "Hello", "html": "<p>Hello</p>"}
+    fields: dict[str, Any] = {
+        "application": application,
+        "channel": "email",
+        "recipient": "ann@example.com",
+        "content": content,
+        "created_at": NOON,
+        "due_at": NOON,
+        "expires_at": NOON + timedelta(hours=72),
+    }
+    fields |= overrides
+    status = fields.get("status", Status.PENDING)
+    if status in {Status.SUCCESS, Status.FAILED, Status.CANCELLED}:
+        fields.setdefault("finished_at", NOON)
+    if status == Status.FAILED:
+        fields.setdefault("reason", "rejected")
+    if status == Status.SENDING:
+        fields.setdefault("leased_until", NOON + timedelta(minutes=5))
+    return Message.objects.create(**fields)
+
+
+def drain(*, lane: str = "normal", now: datetime = NOON, channel: str = "email") -> int:
+    return delivery.drain(channel=channel, lane=lane, clock=lambda: now)
+
+
+Row = TypeVar("Row")
+
+
+def reloaded(row: Row) -> Row:
+    return type(row).objects.get(pk=row.pk)  # type: ignore[attr-defined]

@@ -1,0 +1,121 @@
+from datetime import timedelta
+
+import pytest
+
+from messaging.channels.base import (
+    OutcomeUnknown,
+    PermanentFailure,
+    SenderFailure,
+    TemporaryFailure,
+)
+from messaging.models import Attempt, Status
+from tests.factories import NOON, drain, make_message, make_sender, reloaded
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_due_message_is_sent_and_its_attempt_is_closed(adapter):
+    sender, message = make_sender(), make_message()
+
+    drain()
+
+    message = reloaded(message)
+    attempt = message.attempts.get()
+    assert (message.status, message.sender, message.leased_until) == (Status.SUCCESS, sender, None)
+    assert (attempt.outcome, attempt.provider_message_id) == (Attempt.Outcome.ACCEPTED, "fake-1")
+    assert attempt.decision["chosen"] == sender.name
+    assert len(adapter.sent) == 1
+
+
+def test_a_message_that_is_not_due_stays(adapter):
+    make_sender()
+    message = make_message(due_at=NOON + timedelta(seconds=1))
+
+    drain()
+
+    assert reloaded(message).status == Status.PENDING
+    assert adapter.sent == []
+
+
+def test_a_sender_at_fault_is_benched_and_the_message_loses_no_try(adapter):
+    message, sender = make_message(), make_sender()
+    adapter.failure = SenderFailure("transient", phase="connect")
+
+    drain()
+
+    message = reloaded(message)
+    assert reloaded(sender).benched_until > NOON
+    assert (message.status, message.reason, message.tries) == (Status.PENDING, "no_sender", 0)
+    assert sender.name in message.reason_detail
+    assert message.due_at > NOON
+
+
+def test_when_a_sender_fails_the_next_one_sends_in_the_same_drain(adapter):
+    make_sender(name="first", priority=1)
+    make_sender(name="second")
+    messages = [make_message() for _ in range(5)]
+    adapter.failures = {"first": SenderFailure("transient", phase="connect")}
+
+    drain()
+
+    assert {reloaded(message).status for message in messages} == {Status.SUCCESS}
+    assert [name for name, _ in adapter.sent] == ["second"] * 5
+
+
+def test_a_temporary_failure_waits_longer_than_the_floor_and_is_charged(adapter):
+    make_sender()
+    message = make_message()
+    adapter.failure = TemporaryFailure("greylisted", phase="rcpt", retry_after=60)
+
+    drain()
+
+    message = reloaded(message)
+    assert (message.status, message.reason, message.tries) == ("pending", "temporary_failure", 1)
+    assert message.due_at >= NOON + timedelta(seconds=60)
+
+
+def test_a_permanent_failure_ends_it_and_says_why(adapter):
+    make_sender()
+    message = make_message()
+    adapter.failure = PermanentFailure(
+        "hard_bounce", phase="rcpt", code="550 5.1.1", words="<ann@example.com> unknown"
+    )
+
+    drain()
+
+    message = reloaded(message)
+    assert (message.status, message.reason) == (Status.FAILED, "hard_bounce")
+    assert "ann@example.com" not in message.reason_detail
+    assert "ann@example.com" not in message.attempts.get().provider_words
+
+
+def test_silence_leaves_it_unknown_and_marks_the_attempt_for_good(adapter):
+    make_sender()
+    message = make_message()
+    adapter.failure = OutcomeUnknown("no_answer", phase="final_dot")
+
+    drain()
+
+    assert reloaded(message).status == Status.UNKNOWN
+    assert message.attempts.get().unknown_at == NOON
+
+
+def test_what_an_adapter_breaks_with_leaves_it_unknown(adapter):
+    make_sender()
+    message = make_message()
+    adapter.failure = ZeroDivisionError("a bug")
+
+    drain()
+
+    assert reloaded(message).status == Status.UNKNOWN
+
+
+def test_an_expired_message_fails_without_being_sent(adapter):
+    make_sender()
+    message = make_message(expires_at=NOON - timedelta(seconds=1))
+
+    drain()
+
+    message = reloaded(message)
+    assert (message.status, message.reason) == (Status.FAILED, "expired")
+    assert adapter.sent == []
