@@ -1,8 +1,8 @@
 """Bearer tokens: short-lived, ours only, and worth nothing once their key is revoked."""
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, cast
 
 from django.conf import settings
 from django.utils import timezone
@@ -21,7 +21,7 @@ class ApplicationToken(Token):
     """Claims: `app` and `key` (ids of rows), `ver` (the key's version when it was issued)."""
 
     token_type = "access"  # noqa: S105
-    lifetime = settings.SIMPLE_JWT["ACCESS_TOKEN_LIFETIME"]
+    lifetime = timedelta(minutes=settings.TOKEN_LIFETIME_MINUTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +46,19 @@ def issue_token(key: ApiKey) -> str:
     return str(token)
 
 
+def caller_of(request: Request) -> Caller:
+    """Who sent an authenticated request."""
+    return cast(Caller, request.user)
+
+
 class TokenAuthentication(JWTAuthentication):
     """Looks the key up on every request: a revoked key or a disabled application ends at once."""
 
     www_authenticate_realm = "notification-platform"
 
-    def authenticate(self, request: Request) -> tuple[Caller, Any] | None:
+    def authenticate(self, request: Request) -> Any:
         header = self.get_header(request)
-        if header is None:
-            return None
-        raw_token = self.get_raw_token(header)
+        raw_token = self.get_raw_token(header) if header else None
         if raw_token is None:
             return None
         token = self.get_validated_token(raw_token)
@@ -63,7 +66,7 @@ class TokenAuthentication(JWTAuthentication):
 
     def get_validated_token(self, raw_token: bytes) -> Token:
         try:
-            return ApplicationToken(raw_token)
+            return ApplicationToken(cast(Any, raw_token))
         except Exception as error:
             # Whatever is wrong with it, the caller needs one answer: get a new one.
             raise _refusal() from error

@@ -34,7 +34,7 @@ def problem_handler(error: Exception, context: Any) -> Response | None:
     return _Handler(error, context).run()
 
 
-class _Handler(ExceptionHandler):  # type: ignore[misc]
+class _Handler(ExceptionHandler):
     """Knows our errors, and tells a database that is away (503) from a fault of ours (500)."""
 
     def convert_known_exceptions(self, exc: Exception) -> Exception:
@@ -69,7 +69,7 @@ class _Handler(ExceptionHandler):  # type: ignore[misc]
         return response
 
 
-class _Formatter(ExceptionFormatter):  # type: ignore[misc]
+class _Formatter(ExceptionFormatter):
     """REST framework's error, as RFC 9457 says it."""
 
     def format_error_response(self, error_response: ErrorResponse) -> dict[str, Any]:

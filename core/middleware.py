@@ -9,6 +9,11 @@ from core.ids import uuid7
 ACCEPTABLE = re.compile(r"[A-Za-z0-9._:@/+=-]{1,64}")
 
 
+def request_id_of(request: object) -> str:
+    """The id that the middleware gave to a request of Django or REST framework."""
+    return str(getattr(request, "request_id", ""))
+
+
 class RequestIdMiddleware:
     """Give every request an id: the caller's `X-Request-ID` if it is usable, else a new one.
 

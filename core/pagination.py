@@ -5,7 +5,6 @@ import binascii
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -25,7 +24,7 @@ class BoundedPagination(BasePagination):
     default_page_size = 20
     max_page_size = 100
 
-    def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> Any:
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Any:
         queryset = queryset.order_by("-pk")
         self.page_size = _number(request, "page_size", self.default_page_size, self.max_page_size)
         cursor = request.query_params.get("cursor")

@@ -16,11 +16,11 @@ WITH_BODY = {
 }
 
 
-class ProblemAutoSchema(AutoSchema):  # type: ignore[misc]
+class ProblemAutoSchema(AutoSchema):
     """Adds the problems that every operation can answer with, so that no view repeats them."""
 
     def get_response_serializers(self) -> Any:
-        declared = super().get_response_serializers()
+        declared: Any = super().get_response_serializers()
         if not isinstance(declared, dict):
             declared = {201 if self.method == "POST" else 200: declared}
         problems = dict(ALWAYS)

@@ -397,7 +397,7 @@ _CLOSED = (
 
 def _close_attempts(outcomes: list[_Outcome]) -> None:
     """Write the outcomes. `unknown_at` is set once and never cleared."""
-    fields = [Attempt._meta.get_field(name) for name in _CLOSED]
+    fields: list[Any] = [Attempt._meta.get_field(name) for name in _CLOSED]
     pk = Attempt._meta.pk
     rows = []
     for outcome in outcomes:

@@ -12,12 +12,12 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 
-@signals.setup_logging.connect  # type: ignore[untyped-decorator]
+@signals.setup_logging.connect
 def keep_our_logging(**_: Any) -> None:
     """Settings have configured it; Celery must not do it again."""
 
 
-@signals.celeryd_init.connect  # type: ignore[untyped-decorator]
+@signals.celeryd_init.connect
 def refuse_misconfiguration(**_: Any) -> None:
     from django.conf import settings
 
@@ -28,7 +28,7 @@ def refuse_misconfiguration(**_: Any) -> None:
         raise SystemExit("CELERY_BROKER_URL is not set: a worker of its own would never be woken.")
 
 
-@signals.worker_ready.connect  # type: ignore[untyped-decorator]
+@signals.worker_ready.connect
 def serve_metrics(**_: Any) -> None:
     from django.conf import settings
     from prometheus_client import CollectorRegistry, multiprocess, start_http_server

@@ -112,16 +112,18 @@ TEMPLATES = [
 ]
 
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
-# Without `collectstatic` (embedded, tests) whitenoise serves straight from the packages.
-WHITENOISE_USE_FINDERS = DEBUG or EMBEDDED
+# Set in the image, where `collectstatic` has run. Without it static files are served straight from
+# the packages: right, but neither compressed nor cached for long.
+STATIC_MANIFEST = env.boolean("STATIC_MANIFEST", default=False)
+STATIC_ROOT = BASE_DIR / "staticfiles" if STATIC_MANIFEST else None
+WHITENOISE_USE_FINDERS = not STATIC_MANIFEST
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
         "BACKEND": (
-            "django.contrib.staticfiles.storage.StaticFilesStorage"
-            if WHITENOISE_USE_FINDERS
-            else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+            "whitenoise.storage.CompressedManifestStaticFilesStorage"
+            if STATIC_MANIFEST
+            else "django.contrib.staticfiles.storage.StaticFilesStorage"
         )
     },
 }
@@ -165,7 +167,7 @@ else:
 # --- Queue ---------------------------------------------------------------------------------------
 
 CELERY_BROKER_URL = env.url(
-    "CELERY_BROKER_URL", "memory://", schemes=["amqp", "amqps", "pyamqp", "memory"]
+    "CELERY_BROKER_URL", "memory://localhost/", schemes=["amqp", "amqps", "pyamqp", "memory"]
 )
 QUEUE_PREFIX = env.text("QUEUE_PREFIX", "notifications")
 LANES = ("high", "normal", "bulk")

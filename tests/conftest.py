@@ -62,7 +62,7 @@ def api(db: None) -> APIClient:
 
 
 def client_for(key: Any) -> APIClient:
-    client = APIClient()
+    client: Any = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {issue_token(key)}")
     client.key = key
     return client

@@ -16,5 +16,5 @@ DEFAULTS = {
 for name, value in DEFAULTS.items():
     os.environ.setdefault(name, value)
 # The process under test talks to no broker and no Redis; flows start their own processes.
-os.environ["CELERY_BROKER_URL"] = "memory://"
+os.environ["CELERY_BROKER_URL"] = "memory://localhost/"
 os.environ["REDIS_URL"] = ""

@@ -21,7 +21,8 @@ def make_application(**overrides: Any) -> Application:
 
 def make_issued_key(**overrides: Any) -> IssuedKey:
     application = overrides.pop("application", None) or make_application()
-    return issue_key(**{"application": application, "name": "tests"} | overrides)
+    fields: dict[str, Any] = {"application": application, "name": "tests"}
+    return issue_key(**fields | overrides)
 
 
 def make_api_key(**overrides: Any) -> ApiKey:

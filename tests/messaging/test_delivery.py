@@ -43,8 +43,9 @@ def test_a_sender_at_fault_is_benched_and_the_message_loses_no_try(adapter):
 
     drain()
 
-    message = reloaded(message)
-    assert reloaded(sender).benched_until > NOON
+    message, benched_until = reloaded(message), reloaded(sender).benched_until
+    assert benched_until is not None
+    assert benched_until > NOON
     assert (message.status, message.reason, message.tries) == (Status.PENDING, "no_sender", 0)
     assert sender.name in message.reason_detail
     assert message.due_at > NOON

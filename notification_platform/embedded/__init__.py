@@ -1,0 +1,1 @@
+"""The embedded mode: `make run` serves, works, schedules and receives in one process on SQLite."""

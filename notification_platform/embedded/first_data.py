@@ -1,0 +1,60 @@
+"""What the embedded mode starts with: an application with a key, an operator, one sender."""
+
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from django.utils import timezone
+
+from accounts.keys import is_valid, issue_key
+from accounts.models import ApiKey, Application, User
+from messaging.models import Sender
+from messaging.senders import save_sender
+
+APPLICATION = "demo"
+SENDER = "local-mailbox"
+OPERATOR = "admin"
+
+
+@dataclass(slots=True)
+class Access:
+    """How to get in. Kept in a file of the data folder that only its owner can read."""
+
+    api_key: str = ""
+    api_secret: str = ""
+    operator: str = OPERATOR
+    password: str = ""
+
+
+def make(path: Path, *, mailbox_port: int) -> Access:
+    """Whatever is missing; what is there is kept. The sender follows the mailbox's port."""
+    access = Access(**json.loads(path.read_text())) if path.exists() else Access()
+    key = ApiKey.objects.select_related("application").filter(key_id=access.api_key).first()
+    if key is None or not is_valid(key, now=timezone.now()):
+        application, _ = Application.objects.get_or_create(
+            name=APPLICATION, defaults={"description": "Made by `make run` for trying out."}
+        )
+        issued = issue_key(application=application, name="make run")
+        access.api_key, access.api_secret = issued.key.key_id, issued.secret
+    if not User.objects.filter(username=OPERATOR).exists():
+        access.password = secrets.token_urlsafe(12)
+        User.objects.create_superuser(OPERATOR, password=access.password)
+    _follow_mailbox(mailbox_port)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(asdict(access), file, indent=2)
+    return access
+
+
+def _follow_mailbox(port: int) -> None:
+    sender = Sender.objects.filter(name=SENDER).first() or Sender(
+        name=SENDER,
+        channel="email",
+        adapter="smtp",
+        from_address="noreply@example.com",
+        from_name="Notifications",
+    )
+    sender.options = {"host": "127.0.0.1", "port": port, "security": "none"}
+    save_sender(sender, credentials={})

