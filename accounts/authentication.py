@@ -74,9 +74,12 @@ class TokenAuthentication(JWTAuthentication):
 
 def find_caller(token: Token, *, meta: dict[str, Any], now: datetime) -> Caller:
     """Raises `ProblemError` (`invalid_token`, `network_not_allowed`)."""
+    key_id, version, application_id = (token.get(claim) for claim in ("key", "ver", "app"))
+    if not all(isinstance(claim, int) for claim in (key_id, version, application_id)):
+        raise _refusal()
     key = (
         ApiKey.objects.select_related("application")
-        .filter(pk=token.get("key"), version=token.get("ver"), application=token.get("app"))
+        .filter(pk=key_id, version=version, application_id=application_id)
         .first()
     )
     if key is None or not is_valid(key, now=now):

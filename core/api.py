@@ -49,7 +49,7 @@ class _Handler(ExceptionHandler):
     def convert_unhandled_exceptions(self, exc: Exception) -> exceptions.APIException:
         if isinstance(exc, exceptions.APIException):
             return exc
-        log.error("unhandled_error", exc_info=exc)
+        # The base class logs it, with its traceback.
         return ProblemError(Code.INTERNAL_ERROR)
 
     def should_not_handle(self, exc: Exception) -> bool:

