@@ -1,0 +1,142 @@
+"""What a newcomer does: `make run` on a machine that has nothing but Python."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.imitations.ports import free_port
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+class Embedded:
+    def __init__(self, data: Path, port: int) -> None:
+        self.port = port
+        # As a login shell has it, and with what must not lead it astray.
+        environment = {"PATH": os.environ["PATH"], "HOME": str(data), "PYTHONUNBUFFERED": "1"}
+        environment["DATABASE_URL"] = "postgres://nobody@127.0.0.1:1/nothing"
+        command = (sys.executable, "-m", "notification_platform.embedded")
+        self.process = subprocess.Popen(
+            [*command, "--port", str(port), "--data", str(data)],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def __enter__(self) -> "Embedded":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+    def read_until(self, words: str) -> str:
+        lines = []
+        for line in self.process.stdout:
+            lines.append(line)
+            if words in line:
+                return "".join(lines)
+        pytest.fail("it ended: " + "".join(lines))
+
+    def stop(self) -> float:
+        """Ctrl-C in its terminal; seconds until nothing of it is left."""
+        started = time.monotonic()
+        os.killpg(self.process.pid, signal.SIGINT)
+        self.process.wait(timeout=10)
+        return time.monotonic() - started
+
+
+def shell(command: str, **environment: str) -> str:
+    done = subprocess.run(
+        ["sh", "-c", command],
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    return done.stdout
+
+
+def test_it_shows_one_mail_through_the_whole_platform_and_ends_on_ctrl_c(tmp_path):
+    with Embedded(tmp_path, free_port()) as running:
+        told = running.read_until("runs until Ctrl-C")
+        memory = psutil.Process(running.process.pid).memory_info().rss
+        children = psutil.Process(running.process.pid).children(recursive=True)
+        mail = urllib.request.urlopen(re.search(r"mail +(http\S+)", told)[1], timeout=5).read()
+        took = running.stop()
+
+    states = re.findall(r"^  \d\d:\d\d:\d\d\.\d{3}  (\w+)", told, re.MULTILINE)
+    assert states == ["pending", "sending", "success"]
+    assert "sender  local-mailbox" in told
+    assert "Your first notification 你好" in mail.decode()
+    assert memory < 200_000_000
+    assert children == []
+    assert took < 3
+
+
+def test_the_printed_curl_lines_work_as_they_stand(tmp_path):
+    with Embedded(tmp_path, free_port()) as running:
+        told = running.read_until("runs until Ctrl-C")
+        lines = told.partition("Try it yourself")[2].partition("It runs until")[0]
+        answers = shell(lines.replace("curl -X", "curl -s -X").replace('curl "', 'curl -s "'))
+
+    accepted, listed = (json.loads(line) for line in answers.replace("}{", "}\n{").splitlines())
+    assert accepted["status"] == "pending"
+    assert listed["results"][-1]["reference"] == "make run"
+
+
+def test_a_second_start_keeps_key_password_and_messages(tmp_path):
+    def start():
+        with Embedded(tmp_path, free_port()) as running:
+            told = running.read_until("runs until Ctrl-C")
+            listed = shell(re.sub(r"(?s).*Try it yourself|It runs until.*", "", told))
+            running.stop()
+        secrets = (
+            re.search(r'"api_secret": "(\S+)"', told)[1],
+            re.search(r"password (\S+)", told)[1],
+        )
+        return secrets, json.loads(listed.replace("}{", "}\n{").splitlines()[-1])["total"]
+
+    first_secrets, first_total = start()
+    second_secrets, second_total = start()
+
+    assert first_secrets == second_secrets
+    assert second_total > first_total
+    for name in ("embedded.env", "access.json"):
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_taken_port_is_said_in_one_line(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with Embedded(tmp_path, port) as running:
+            said, _ = running.process.communicate(timeout=20)
+
+    assert running.process.returncode == 1
+    assert said == (
+        f"Port {port} is taken. Stop what uses it, or serve elsewhere: make run PORT={port + 1}\n"
+    )
+
+
+def test_a_second_one_on_the_same_data_is_refused(tmp_path):
+    with Embedded(tmp_path, free_port()) as running:
+        running.read_until("runs until Ctrl-C")
+        with Embedded(tmp_path, free_port()) as second:
+            said, _ = second.process.communicate(timeout=20)
+
+    assert f"running already (process {running.process.pid})" in said

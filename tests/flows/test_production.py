@@ -1,0 +1,102 @@
+"""The production way: gunicorn, Celery worker and beat as processes of their own."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from email import message_from_bytes
+
+from tests.flows.production import Production, until
+
+
+def subjects(production: Production) -> list[str]:
+    return [message_from_bytes(mail.content)["Subject"] for mail in production.mail.envelopes]
+
+
+def test_200_messages_by_http_all_arrive_once(production):
+    token = production.token()
+
+    with ThreadPoolExecutor(8) as pool:
+        ids = list(
+            pool.map(
+                lambda n: production.send(token, subject=f"Message {n}", to=f"user{n}@example.com"),
+                range(200),
+            )
+        )
+
+    until(lambda: len(production.mail.envelopes) >= 200, seconds=60, what="all there")
+    until(
+        lambda: all(production.message(token, id_)["status"] == "success" for id_ in ids[-20:]),
+        seconds=20,
+        what="recorded",
+    )
+    listed = production.call("/api/v1/messages?status=success&page_size=100", token=token)
+    assert sorted(subjects(production)) == sorted(f"Message {n}" for n in range(200))
+    assert len(set(ids)) == 200
+    assert listed["total"] == 200
+
+
+def test_the_story_of_a_message_can_be_read(production):
+    token = production.token()
+    message_id = production.send(token)
+
+    until(
+        lambda: production.message(token, message_id)["status"] == "success",
+        seconds=20,
+        what="sent",
+    )
+
+    history = production.message(token, message_id)["history"]
+    assert [step["status"] for step in history] == ["pending", "sending", "success"]
+    assert [step["at"] for step in history] == sorted(step["at"] for step in history)
+
+
+def test_with_the_broker_down_accepting_goes_on_and_the_mail_goes_out_later(production):
+    token = production.token()
+    before = len(production.mail.envelopes)
+    production.broker_proxy.cut()
+    try:
+        started = time.monotonic()
+        ids = [production.send(token) for _ in range(20)]
+        took = time.monotonic() - started
+        ready = production.status_of("/health/ready")
+    finally:
+        production.broker_proxy.mend()
+
+    assert len(set(ids)) == 20
+    # A request that waited for the broker would wait for 3 s each.
+    assert took < 20
+    assert ready == 503
+    until(lambda: len(production.mail.envelopes) == before + 20, seconds=90, what="caught up")
+
+
+def test_a_wrong_password_benches_the_sender_and_the_message_goes_when_it_is_mended(production):
+    token = production.token()
+    before = len(production.mail.envelopes)
+    production.mail.password = "changed"
+    # Open connections have logged in already: only new ones notice.
+    production.manage(
+        "shell",
+        "-c",
+        "from messaging.models import Sender; Sender.objects.update(from_name='Renamed')",
+    )
+    message_id = production.send(token)
+    until(
+        lambda: production.message(token, message_id)["reason"] == "no_sender",
+        seconds=20,
+        what="benched",
+    )
+    waiting = production.message(token, message_id)
+
+    production.mail.password = "right"
+    seen = production.manage("test_sender", "flow-1")
+
+    until(
+        lambda: production.message(token, message_id)["status"] == "success",
+        seconds=20,
+        what="sent",
+    )
+    assert waiting["status"] == "pending"
+    assert "flow-1: benched" in waiting["reason_detail"]
+    assert "credentials" in waiting["reason_detail"]
+    assert "535" in str(waiting["history"])
+    assert "ok     auth" in seen
+    assert len(production.mail.envelopes) == before + 1
