@@ -3,9 +3,10 @@ from typing import Any
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiResponse
 
+from core.problems import PROBLEM
 from core.serializers import ProblemSerializer
 
-ALWAYS = {
+AUTHENTICATED = {
     401: "No token, or one that is not valid (any more).",
     403: "The key lacks the scope, or the address is outside its networks.",
 }
@@ -14,29 +15,30 @@ WITH_BODY = {
     413: "The body is too large.",
     415: "The body is not sent as `application/json`.",
 }
+ANY = {
+    406: "The `Accept` header rules out JSON.",
+    422: "A field or parameter is missing, unknown or wrong; `errors` names each one.",
+    503: "The platform cannot answer now; the request may be repeated.",
+}
+OF_ONE_OBJECT = {404: "There is no such thing, or it belongs to another application."}
 
 
 class ProblemAutoSchema(AutoSchema):
     """Adds the problems that every operation can answer with, so that no view repeats them."""
 
-    def get_response_serializers(self) -> Any:
-        declared: Any = super().get_response_serializers()
-        if not isinstance(declared, dict):
-            declared = {201 if self.method == "POST" else 200: declared}
-        problems = dict(ALWAYS)
+    def _get_response_bodies(self, direction: str = "response") -> Any:
+        bodies: Any = super()._get_response_bodies(direction)
+        problems = AUTHENTICATED | ANY
         if self.method in {"POST", "PUT", "PATCH"}:
             problems |= WITH_BODY
-        problems |= {
-            406: "The `Accept` header rules out JSON.",
-            422: "A field or parameter is missing, unknown or wrong; `errors` names each one.",
-            503: "The platform cannot answer now; the request may be repeated.",
-        }
         if "{id}" in self.path:
-            problems[404] = "There is no such thing, or it belongs to another application."
-        known = {code if isinstance(code, int) else int(code[0]) for code in declared}
-        for status, meaning in problems.items():
-            if status not in known:
-                declared[(status, "application/problem+json")] = OpenApiResponse(
-                    ProblemSerializer, description=meaning
+            problems |= OF_ONE_OBJECT
+        for status, meaning in sorted(problems.items()):
+            if str(status) not in bodies:
+                bodies[str(status)] = self._get_response_for_code(
+                    OpenApiResponse(ProblemSerializer, description=meaning),
+                    str(status),
+                    media_types=[PROBLEM],
+                    direction=direction,
                 )
-        return declared
+        return bodies

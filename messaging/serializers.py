@@ -81,6 +81,7 @@ class AddressesField(serializers.Field[Any, Any, Any, Any]):
         return parsed.name, parsed.address
 
 
+@extend_schema_field({"type": "string", "format": "date-time"})
 class MomentField(serializers.Field[datetime, str, str, Any]):
     """RFC 3339 with an offset; a time without one would mean something else on every server."""
 

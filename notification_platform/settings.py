@@ -264,6 +264,7 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Notification platform",
     "DESCRIPTION": "Send notifications, follow them, and find out why.",
     "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": [],
@@ -271,12 +272,6 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
-    "SECURITY": [{"bearer": []}],
-    "APPEND_COMPONENTS": {
-        "securitySchemes": {
-            "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-        }
-    },
 }
 
 # --- Language, time, logs ------------------------------------------------------------------------
