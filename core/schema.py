@@ -26,7 +26,7 @@ OF_ONE_OBJECT = {404: "There is no such thing, or it belongs to another applicat
 class ProblemAutoSchema(AutoSchema):
     """Adds the problems that every operation can answer with, so that no view repeats them."""
 
-    def _get_response_bodies(self, direction: str = "response") -> Any:
+    def _get_response_bodies(self, direction: Any = "response") -> Any:
         bodies: Any = super()._get_response_bodies(direction)
         problems = AUTHENTICATED | ANY
         if self.method in {"POST", "PUT", "PATCH"}:
@@ -35,7 +35,7 @@ class ProblemAutoSchema(AutoSchema):
             problems |= OF_ONE_OBJECT
         for status, meaning in sorted(problems.items()):
             if str(status) not in bodies:
-                bodies[str(status)] = self._get_response_for_code(
+                bodies[str(status)] = self._get_response_for_code(  # type: ignore[no-untyped-call]
                     OpenApiResponse(ProblemSerializer, description=meaning),
                     str(status),
                     media_types=[PROBLEM],
