@@ -95,7 +95,7 @@ class Production:
         with psycopg.connect(self.admin_url, autocommit=True) as connection:
             connection.execute(f'DROP DATABASE IF EXISTS "{self.database}" WITH (FORCE)')
         with Connection(self.rabbitmq_url) as broker:
-            channel = broker.default_channel
+            channel: Any = broker.default_channel
             for queue in ("email.high", "email.normal", "email.bulk", "housekeeping"):
                 channel.queue_delete(f"{self.database}.{queue}")
             channel.exchange_delete(self.database)

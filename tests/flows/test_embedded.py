@@ -46,6 +46,7 @@ class Embedded:
 
     def read_until(self, words: str) -> str:
         lines = []
+        assert self.process.stdout is not None
         for line in self.process.stdout:
             lines.append(line)
             if words in line:

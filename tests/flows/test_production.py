@@ -8,7 +8,8 @@ from tests.flows.production import Production, until
 
 
 def subjects(production: Production) -> list[str]:
-    return [message_from_bytes(mail.content)["Subject"] for mail in production.mail.envelopes]
+    contents = [bytes(mail.content) for mail in production.mail.envelopes]
+    return [message_from_bytes(content)["Subject"] for content in contents]
 
 
 def test_200_messages_by_http_all_arrive_once(production):
