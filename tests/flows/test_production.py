@@ -8,8 +8,7 @@ from tests.flows.production import Production, until
 
 
 def subjects(production: Production) -> list[str]:
-    contents = [bytes(mail.content) for mail in production.mail.envelopes]
-    return [message_from_bytes(content)["Subject"] for content in contents]
+    return [message_from_bytes(content)["Subject"] for content in production.mail.contents()]
 
 
 def test_200_messages_by_http_all_arrive_once(production):

@@ -37,6 +37,9 @@ class MailCatcher:
         if self.controller.server is not None:
             self.controller.stop(no_assert=True)
 
+    def contents(self) -> list[bytes]:
+        return [mail.content for mail in self.envelopes if isinstance(mail.content, bytes)]
+
     @property
     def port(self) -> int:
         return int(self.controller.port)
