@@ -1,6 +1,7 @@
 """The Celery application: `celery -A notification_platform worker | beat`."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 from celery import Celery, signals
@@ -37,3 +38,25 @@ def serve_metrics(**_: Any) -> None:
         registry = CollectorRegistry()
         multiprocess.MultiProcessCollector(registry)
         start_http_server(settings.WORKER_METRICS_PORT, registry=registry)
+
+
+def touch_heartbeat(**_: Any) -> None:
+    from django.conf import settings
+
+    Path(settings.HEARTBEAT_PATH).touch()
+
+
+@signals.celeryd_init.connect
+@signals.beat_init.connect
+def show_heartbeat(signal: Any, **_: Any) -> None:
+    """Touch a file while this process works, so that its health check needs no Python.
+
+    A worker touches it every two seconds while its main loop turns and the broker listens, beat
+    whenever the broker took a task. Its own publishing says nothing about a worker.
+    """
+    from django.conf import settings
+
+    if settings.HEARTBEAT_PATH:
+        is_beat = signal is signals.beat_init
+        sign_of_life = signals.after_task_publish if is_beat else signals.heartbeat_sent
+        sign_of_life.connect(touch_heartbeat)

@@ -37,7 +37,8 @@ TOKEN_LIFETIME_MINUTES = env.integer("TOKEN_LIFETIME_MINUTES", 60, minimum=1, ma
 
 # --- Web -----------------------------------------------------------------------------------------
 
-ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+# The last is the name by which a container's health check asks, whatever the others are.
+ALLOWED_HOSTS = [*env.words("ALLOWED_HOSTS", ["localhost", "[::1]"]), "127.0.0.1"]
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 # How many reverse proxies of yours stand in front; decides which X-Forwarded-For entry is believed.
 TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0, minimum=0, maximum=10)
@@ -217,6 +218,8 @@ CELERY_BEAT_SCHEDULE = {
 }
 # Prometheus endpoint of a worker process; 0 switches it off.
 WORKER_METRICS_PORT = env.integer("WORKER_METRICS_PORT", 0, minimum=0, maximum=65_535)
+# A file that a worker or beat touches while it works, for health checks. Empty: none.
+HEARTBEAT_PATH = env.text("HEARTBEAT_PATH")
 
 # --- Sending -------------------------------------------------------------------------------------
 
