@@ -1,0 +1,80 @@
+"""How gunicorn serves the API. Read by `docker/entrypoint.sh web` from the top-level folder."""
+
+import os
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from gunicorn.glogging import Logger
+from prometheus_client import multiprocess, values
+
+from core.logging import logging_config
+from core.masking import mask_addresses
+
+access_log = structlog.get_logger("gunicorn.access")
+
+
+def variable(name: str, default: str) -> str:
+    """Set but empty means unset, as everywhere in the settings."""
+    return os.environ.get(name) or default
+
+
+class Log(Logger):
+    """Gunicorn's own lines and the access log, in the format and on the stream of all others."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        logging_config(level=variable("LOG_LEVEL", "INFO"), form=variable("LOG_FORMAT", "json"))
+        for log in (self.error_log, self.access_log):
+            log.handlers.clear()
+            log.propagate = True
+
+    def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
+        """One line a request. No query and no headers: they hold recipients and tokens."""
+        path = environ.get("PATH_INFO", "")
+        if path.startswith(("/health", "/metrics")) and resp.status_code < 400:
+            return  # Probes ask every few seconds; only their failures are news.
+        access_log.info(
+            "request",
+            method=environ.get("REQUEST_METHOD"),
+            path=mask_addresses(path),
+            status=resp.status_code,
+            milliseconds=round(request_time.total_seconds() * 1000),
+            remote=environ.get("REMOTE_ADDR"),
+            request_id=dict(resp.headers).get("X-Request-ID"),
+        )
+
+
+bind = f"0.0.0.0:{variable('PORT', '8000')}"
+# Measured on the accept path: one sync worker per core beat every number of threads.
+worker_class = "sync"
+workers = int(variable("WEB_CONCURRENCY", str(len(os.sched_getaffinity(0)))))
+# A request may take 30 s; on a stop, those that run get as long to end.
+timeout = graceful_timeout = 30
+# A worker makes room for a fresh one now and then, not all at once: slow leaks stay harmless.
+max_requests = 10_000
+max_requests_jitter = 2_000
+# In memory: on a disk that hangs, the heartbeat file would make gunicorn kill healthy workers.
+worker_tmp_dir = "/dev/shm"  # noqa: S108
+# Nothing in a container would talk to it, and its socket needs a writable home folder.
+control_socket_disable = True
+logger_class = Log
+loglevel = variable("LOG_LEVEL", "INFO").lower()
+accesslog = "-"
+
+
+# Metrics are kept per place (0, 1, …) and not per process id: a fresh worker goes on counting in
+# the files of the one it replaces, instead of leaving files behind that every scrape must read.
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    taken = {other.place for other in server.WORKERS.values()}
+    worker.place = next(place for place in range(len(taken) + 1) if place not in taken)
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    values.ValueClass = values.MultiProcessValue(lambda: worker.place)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    multiprocess.mark_process_dead(worker.place)
