@@ -10,10 +10,10 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run manage test lint types schema lock bench up down clean
+.PHONY: help run manage test lint types schema lock bench lint-docker try-docker up down clean
 
 help: ## List the targets.
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 run: $(VENV)/base.stamp ## Run the whole platform here, on SQLite, with a local mailbox. PORT=8000.
 	@exec $(BIN)/python -m notification_platform.embedded --port $(PORT) --data $(DATA)
@@ -40,6 +40,12 @@ lock: $(VENV)/dev.stamp ## Compile requirements/*.in to hashed *.txt (needs uv).
 	@cd requirements && for name in base dev; do \
 	  uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
 	    --custom-compile-command "make lock" $$name.in -o $$name.txt || exit 1; done
+
+lint-docker: $(VENV)/dev.stamp ## Check the image and the compose file (needs node).
+	@PATH="$(abspath $(BIN)):$$PATH" docker/lint.sh
+
+try-docker: ## Walk the image's steps in a clean folder, without docker (needs the services).
+	@docker/try_without_docker.sh
 
 up: ## Start the production set-up with docker compose (see docs/deployment.md).
 	@test -f .env || python3 docker/make_env.py

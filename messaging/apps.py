@@ -7,10 +7,8 @@ class MessagingConfig(AppConfig):
     verbose_name = _("Delivery")
 
     def ready(self) -> None:
-        from prometheus_client import REGISTRY
-
-        from core import health
+        from core import health, metrics_page
         from messaging import checks, metrics
 
         health.register("progress", checks.check_progress)
-        REGISTRY.register(metrics.BacklogCollector())
+        metrics_page.measure_at_scrape(metrics.BacklogCollector())

@@ -32,12 +32,12 @@ def refuse_misconfiguration(**_: Any) -> None:
 @signals.worker_ready.connect
 def serve_metrics(**_: Any) -> None:
     from django.conf import settings
-    from prometheus_client import CollectorRegistry, multiprocess, start_http_server
+    from prometheus_client import start_http_server
+
+    from core import metrics_page
 
     if settings.WORKER_METRICS_PORT:
-        registry = CollectorRegistry()
-        multiprocess.MultiProcessCollector(registry)
-        start_http_server(settings.WORKER_METRICS_PORT, registry=registry)
+        start_http_server(settings.WORKER_METRICS_PORT, registry=metrics_page.registry())
 
 
 def touch_heartbeat(**_: Any) -> None:

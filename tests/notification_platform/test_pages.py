@@ -118,3 +118,13 @@ def test_an_unusable_request_id_is_replaced(client, given):
 
     assert answered != given
     assert len(answered) == 36
+
+
+def test_metrics_of_several_processes_show_the_backlog_too(client, monkeypatch, tmp_path):
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    now = timezone.now()
+    make_message(created_at=now, due_at=now, expires_at=now + timedelta(days=1))
+
+    text = client.get("/metrics").content.decode()
+
+    assert 'notifications_due{channel="email",lane="normal"} 1.0' in text
