@@ -1,0 +1,277 @@
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.contrib import messages as notes
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.db.models.fields.json import KeyTextTransform
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import action, display
+
+from messaging import intake, search
+from messaging.admin import filters
+from messaging.admin.history import OUTCOME_COLORS
+from messaging.admin.reading import ReadOnlyAdmin, with_pk
+from messaging.models import Message, Status
+from messaging.story import shown_status, tell
+
+STATUS_COLORS = {
+    "success": "success",
+    "failed": "danger",
+    "unknown": "danger",
+    "retrying": "warning",
+    "sending": "info",
+    "scheduled": "info",
+}
+STATUS_WORDS = dict(Status.choices) | {"scheduled": _("scheduled"), "retrying": _("retrying")}
+# The mail must run nothing, load nothing and know nothing of the admin.
+PREVIEW_POLICY = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+# Messages that one confirmation sends again; `manage.py resend_messages` takes more.
+RESEND_LIMIT = 1000
+SHOWN_REFUSALS = 5
+
+
+@admin.register(Message)
+class MessageAdmin(ReadOnlyAdmin):
+    list_display = [
+        *("accepted", "shown_status", "why", "to", "subject"),
+        *("of_application", "by_sender", "over", "priority"),
+    ]
+    list_display_links = ["accepted", "subject"]
+    list_select_related = ["application", "sender"]
+    list_filter = [
+        filters.StatusFilter,
+        filters.ReasonFilter,
+        filters.CreatedFilter,
+        filters.ApplicationFilter,
+        filters.LaneFilter,
+        filters.ChannelFilter,
+    ]
+    list_fullwidth = True
+    search_help_text = _("Id, recipient, reference or provider's id, exactly")
+    actions = ["resend_selected"]
+    actions_detail = ["resend"]
+    change_form_outer_after_template = "messaging/admin/message.html"
+    fieldsets = [
+        (
+            None,
+            {
+                "fields": [
+                    ("shown_status", "feedback"),
+                    ("why", "reason_detail"),
+                    ("all_to", "subject"),
+                    ("application", "sender"),
+                    ("channel", "lane"),
+                    ("created_at", "finished_at"),
+                    ("due_at", "expires_at"),
+                ]
+            },
+        ),
+        (
+            _("More"),
+            {
+                "classes": ["collapse"],
+                "fields": [
+                    ("id", "request_id"),
+                    ("reference", "policy"),
+                    ("tags", "api_key"),
+                    ("tries", "claims"),
+                    ("unknown_resends", "lease_token"),
+                    "leased_until",
+                    "metadata",
+                ],
+            },
+        ),
+    ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Message]:
+        # Contents may be large; lists need their subject only.
+        rows = (
+            super().get_queryset(request).annotate(subject_=KeyTextTransform("subject", "content"))
+        )
+        return rows.defer("content", "metadata", "tags")
+
+    def search(self, queryset: QuerySet[Any], text: str) -> QuerySet[Any]:
+        return with_pk(queryset, search.find_messages(text))
+
+    def has_resend_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("messaging.change_message")
+
+    # --- columns ---------------------------------------------------------------------------------
+
+    @display(description=_("accepted"))
+    def accepted(self, message: Message) -> Any:
+        return message.created_at
+
+    @display(description=_("status"), label=STATUS_COLORS)
+    def shown_status(self, message: Message) -> tuple[str, Any]:
+        shown = shown_status(message, now=timezone.now())
+        return shown, STATUS_WORDS[shown]
+
+    @display(description=_("reason"))
+    def why(self, message: Message) -> str:
+        return message.get_reason_display()
+
+    @display(description=_("recipient"))
+    def to(self, message: Message) -> str:
+        return message.recipient
+
+    @display(description=_("subject"))
+    def subject(self, message: Message) -> str:
+        return str(getattr(message, "subject_", None) or "") or gettext("(no subject)")
+
+    @display(description=_("application"))
+    def of_application(self, message: Message) -> str:
+        return str(message.application)
+
+    @display(description=_("sender"))
+    def by_sender(self, message: Message) -> str:
+        return str(message.sender or "")
+
+    @display(description=_("channel"))
+    def over(self, message: Message) -> str:
+        return message.get_channel_display()
+
+    @display(description=_("priority"))
+    def priority(self, message: Message) -> str:
+        return message.get_lane_display()
+
+    @display(description=_("recipients"))
+    def all_to(self, message: Message) -> str:
+        lines = []
+        for role in ("to", "cc", "bcc", "reply_to"):
+            for name, address in message.content.get(role, ()):
+                shown = f"{name} <{address}>" if name else address
+                lines.append(shown if role == "to" else f"{role.replace('_', '-')}: {shown}")
+        return "\n".join(lines) or message.recipient
+
+    # --- one message -----------------------------------------------------------------------------
+
+    def change_view(self, request, object_id, form_url="", extra_context=None):
+        message = self.get_object(request, object_id)
+        if message is not None and self.has_view_permission(request, message):
+            extra_context = (extra_context or {}) | self._told(message)
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        movable = {Status.FAILED, Status.UNKNOWN}
+        if not Message.objects.filter(pk=object_id, status__in=movable).exists():
+            return []
+        return super().get_actions_detail(request, object_id)
+
+    def _told(self, message: Message) -> dict[str, Any]:
+        return {
+            "steps": [(step, STATUS_COLORS.get(step.status, "")) for step in tell(message)],
+            "attempts": [
+                (attempt, OUTCOME_COLORS.get(attempt.outcome or "open", ""))
+                for attempt in message.attempts.select_related("sender").order_by("started_at")
+            ],
+            "events": message.events.select_related("actor").order_by("at"),
+            "has_html": bool(message.content.get("html")),
+            "text": message.content.get("text", ""),
+        }
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.preview)
+        preview = path("<uuid:pk>/preview/", view, name="messaging_message_preview")
+        return [preview, *super().get_urls()]
+
+    def preview(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """The HTML of a message as its recipient gets it, for an `<iframe sandbox>`."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        message = Message.objects.filter(pk=pk).only("content").first()
+        if message is None:
+            raise Http404
+        return HttpResponse(
+            message.content.get("html", ""),
+            headers={
+                "Content-Security-Policy": PREVIEW_POLICY,
+                "Cache-Control": "no-store",
+                "Referrer-Policy": "no-referrer",
+            },
+        )
+
+    # --- resend ----------------------------------------------------------------------------------
+
+    @admin.action(description=_("Send again"), permissions=["resend"])
+    def resend_selected(self, request: HttpRequest, queryset: QuerySet[Message]) -> Any:
+        pks = list(queryset.values_list("pk", flat=True)[:RESEND_LIMIT])
+        if request.POST.get("confirmed"):
+            return self._resend(request, pks, back_url=request.get_full_path())
+        fields = [("action", "resend_selected"), ("confirmed", "yes")]
+        fields += [(ACTION_CHECKBOX_NAME, str(pk)) for pk in pks]
+        return self._confirm(request, pks, fields=fields, back_url=request.get_full_path())
+
+    @action(description=_("Send again"), icon="replay", url_path="resend", permissions=["resend"])
+    def resend(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        pk = search.as_uuid(object_id)
+        if pk is None or not Message.objects.filter(pk=pk).exists():
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+        back_url = reverse("admin:messaging_message_change", args=[pk])
+        if request.method == "POST":
+            return self._resend(request, [pk], back_url=back_url)
+        return self._confirm(request, [pk], fields=[], back_url=back_url)
+
+    def _confirm(
+        self, request: HttpRequest, pks: list[UUID], *, fields: list[Any], back_url: str
+    ) -> HttpResponse:
+        chosen = Message.objects.filter(pk__in=pks)
+        count = chosen.filter(status__in=[Status.FAILED, Status.UNKNOWN]).count()
+        unknown = chosen.filter(status=Status.UNKNOWN).count()
+        # What failed for want of an answer may have arrived as well.
+        unknown += chosen.filter(status=Status.FAILED, reason="unknown_outcome").count()
+        lines = [gettext("Each gets its whole lifetime anew and goes to whichever sender is free.")]
+        if left := len(pks) - count:
+            lines.append(
+                ngettext(
+                    "%(count)d of the selected is neither failed nor unknown: it stays as it is.",
+                    "%(count)d of the selected are neither failed nor unknown: they stay so.",
+                    left,
+                )
+                % {"count": left}
+            )
+        warning = ngettext(
+            "Of %(count)d message it is not known whether the provider took it: sending it again "
+            "may duplicate it.",
+            "Of %(count)d messages it is not known whether the provider took them: sending them "
+            "again may duplicate them.",
+            unknown,
+        ) % {"count": unknown}
+        question = ngettext(
+            "Send %(count)d message again?", "Send %(count)d messages again?", count
+        ) % {"count": count}
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": gettext("Send again"),
+            "question": question,
+            "lines": lines,
+            "warning": warning if unknown else "",
+            "fields": fields,
+            "button": gettext("Send again") if count else "",
+            "back_url": back_url,
+        }
+        return TemplateResponse(request, "core/confirm.html", context)
+
+    def _resend(self, request: HttpRequest, pks: list[UUID], *, back_url: str) -> HttpResponse:
+        resent = intake.resend_all(ids=pks, now=timezone.now(), actor_id=request.user.pk)
+        words = ngettext(
+            "%(count)d message is on its way again.",
+            "%(count)d messages are on their way again.",
+            resent.count,
+        ) % {"count": resent.count}
+        self.message_user(request, words, notes.SUCCESS if resent.count else notes.WARNING)
+        for refusal in resent.refusals[:SHOWN_REFUSALS]:
+            self.message_user(request, refusal, notes.WARNING)
+        if (more := len(resent.refusals) - SHOWN_REFUSALS) > 0:
+            words = gettext("%(count)d more could not be sent again.") % {"count": more}
+            self.message_user(request, words, notes.WARNING)
+        return HttpResponseRedirect(back_url)
