@@ -49,8 +49,10 @@ def _clean_process() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _plain_static_files(settings: Any) -> None:
-    """Pages name their static files as they are: nobody ran `collectstatic` here."""
+def _fast_pages(settings: Any) -> None:
+    """Static files keep their names, since nobody ran `collectstatic` here; passwords are hashed
+    fast."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}
     settings.WHITENOISE_AUTOREFRESH = True

@@ -161,8 +161,10 @@ class MessageAdmin(ReadOnlyAdmin):
         return super().change_view(request, object_id, form_url, extra_context)
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
-        movable = {Status.FAILED, Status.UNKNOWN}
-        if not Message.objects.filter(pk=object_id, status__in=movable).exists():
+        """The button stands only where it would do something."""
+        movable = Message.objects.filter(status__in=[Status.FAILED, Status.UNKNOWN])
+        pk = search.as_uuid(str(object_id))
+        if pk is None or not movable.filter(pk=pk).exists():
             return []
         return super().get_actions_detail(request, object_id)
 

@@ -146,10 +146,10 @@ def _secret_field(option: Option, is_stored: bool) -> forms.Field:
 
 
 def _option_field(option: Option) -> forms.Field:
-    shared = {"label": _label(option), "help_text": gettext(option.help)}
+    shared: dict[str, Any] = {"label": _label(option), "help_text": gettext(option.help)}
     if option.kind is bool:
         return forms.BooleanField(required=False, widget=UnfoldBooleanSwitchWidget, **shared)
-    shared["required"] = option.is_required  # type: ignore[assignment]
+    shared["required"] = option.is_required
     if option.choices:
         choices = [(choice, choice) for choice in option.choices]
         if option.default is None:

@@ -142,7 +142,9 @@ def test_a_rotated_key_shows_the_new_secret_and_the_old_one_goes_on_for_a_day(op
     response = operator.post(url)
 
     successor = ApiKey.objects.get(replaces=issued.key)
-    left = reloaded(issued.key).expires_at - timezone.now()
+    expires_at = reloaded(issued.key).expires_at
+    assert expires_at is not None
+    left = expires_at - timezone.now()
     assert authenticates(successor, response.context["secret"]) == "yes"
     assert authenticates(issued.key, issued.secret) == "yes"
     assert timedelta(hours=23) < left <= timedelta(days=1)
