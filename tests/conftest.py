@@ -67,7 +67,7 @@ def operator(db: None) -> Client:
 def browser_of(user: Any) -> Client:
     client = Client()
     client.force_login(user)
-    client.user = user
+    client.user = user  # type: ignore[attr-defined]
     return client
 
 

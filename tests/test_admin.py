@@ -4,12 +4,24 @@ import pytest
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Group
+from django.core import checks
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.models import ApiKey, Application, User
 from messaging.models import Attempt, Event, Message, OtherRecipient, Sender, SenderWindow
 from tests.conftest import browser_of
-from tests.factories import NOON, drain, make_api_key, make_message, make_sender, make_staff
+from tests.factories import (
+    NOON,
+    drain,
+    make_api_key,
+    make_message,
+    make_operator,
+    make_sender,
+    make_staff,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -39,6 +51,14 @@ def test_every_model_is_in_the_admin(model):
 def test_no_model_is_missed():
     assert set(REGISTERED) == set(admin.site._registry)
     assert {ApiKey, Application, User, Attempt, Event, Message, Sender, SenderWindow} < set(OURS)
+
+
+def test_the_checks_of_the_admin_read_no_table():
+    # On a fresh database there are none, and `migrate` runs the checks first.
+    with CaptureQueriesContext(connection) as queries:
+        checks.run_checks(tags=["admin"])
+
+    assert not queries.captured_queries
 
 
 @pytest.mark.usefixtures("_one_of_each")
@@ -82,3 +102,11 @@ def test_who_may_see_nothing_is_led_nowhere():
 
     assert page.status_code == 200
     assert reverse("admin:messaging_message_changelist") not in page.content.decode()
+
+
+def test_logging_in_leads_to_the_first_page():
+    user = make_operator()
+
+    response = Client().post(reverse("admin:login"), {"username": user, "password": "tests"})
+
+    assert response.url == reverse("admin:index")

@@ -9,6 +9,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
+from core.labels import label
 from messaging.admin.reading import ChoiceFilter, ReadOnlyAdmin
 from messaging.models import Attempt, Event, OtherRecipient
 from messaging.search import among_newest, as_uuid
@@ -75,9 +76,11 @@ class AttemptAdmin(OfMessageAdmin):
         *("started_at", "finished_at", "unknown_at", "lease_token", "worker", "decision"),
     ]
 
-    @display(description=_("outcome"), label=OUTCOME_COLORS)
-    def outcome_label(self, attempt: Attempt) -> tuple[str, str]:
-        return attempt.outcome or "open", attempt.get_outcome_display()
+    @display(description=_("outcome"))
+    def outcome_label(self, attempt: Attempt) -> str:
+        return label(
+            attempt.get_outcome_display(), OUTCOME_COLORS.get(attempt.outcome or "open", "")
+        )
 
     def search(self, queryset: QuerySet[Any], text: str) -> QuerySet[Any]:
         if (pk := as_uuid(text)) is not None:

@@ -11,10 +11,12 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
 
+from core.labels import label
 from messaging import intake, search
 from messaging.admin import filters
 from messaging.admin.history import OUTCOME_COLORS
@@ -107,13 +109,13 @@ class MessageAdmin(ReadOnlyAdmin):
     # --- columns ---------------------------------------------------------------------------------
 
     @display(description=_("accepted"))
-    def accepted(self, message: Message) -> Any:
-        return message.created_at
+    def accepted(self, message: Message) -> str:
+        return date_format(timezone.localtime(message.created_at), "Y-m-d H:i:s")
 
-    @display(description=_("status"), label=STATUS_COLORS)
-    def shown_status(self, message: Message) -> tuple[str, Any]:
+    @display(description=_("status"))
+    def shown_status(self, message: Message) -> str:
         shown = shown_status(message, now=timezone.now())
-        return shown, STATUS_WORDS[shown]
+        return label(STATUS_WORDS[shown], STATUS_COLORS.get(shown, ""))
 
     @display(description=_("reason"))
     def why(self, message: Message) -> str:

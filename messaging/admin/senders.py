@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 
+from core.labels import label
 from messaging import senders
 from messaging.admin.reading import ReadOnlyAdmin
 from messaging.admin.sender_form import Adapter, field_rows, form_for
@@ -69,6 +70,7 @@ class SenderAdmin(ModelAdmin):
         *("name", "state", "from_address", "adapter", "today", "priority", "weight"),
     ]
     list_filter = ["is_active", "channel", "adapter"]
+    list_fullwidth = True
     search_fields = ["name", "from_address"]
     autocomplete_fields = ["applications"]
     readonly_fields = ["channel", "adapter"]
@@ -85,10 +87,10 @@ class SenderAdmin(ModelAdmin):
 
     # --- list ------------------------------------------------------------------------------------
 
-    @display(description=_("state"), label=STATE_COLORS)
-    def state(self, sender: Sender) -> tuple[str, str]:
+    @display(description=_("state"))
+    def state(self, sender: Sender) -> str:
         state = senders.state_of(sender, now=timezone.now())
-        return state.kind, state_words(state)
+        return label(state_words(state), STATE_COLORS[state.kind])
 
     @display(description=_("used today"))
     def today(self, sender: Sender) -> str:
@@ -161,7 +163,7 @@ class SenderAdmin(ModelAdmin):
             (_("Choice"), {"fields": ["is_active", ("priority", "weight"), "applications"]}),
             (
                 _("Limits"),
-                {"fields": [("per_minute", "per_hour", "per_day"), "time_zone"]},
+                {"fields": [("per_minute", "per_hour"), ("per_day", "time_zone")]},
             ),
         ]
 

@@ -128,8 +128,8 @@ def test_each_status_is_shown_and_found_by_its_filter(operator, shown, fields):
 
     changelist = response.context["cl"]
     assert {row.pk for row in changelist.result_list} == expected
-    words = [changelist.model_admin.shown_status(row) for row in changelist.result_list]
-    assert set(words) == {(shown, shown)}
+    shown_words = [changelist.model_admin.shown_status(row) for row in changelist.result_list]
+    assert all(shown in words for words in shown_words)
 
 
 def test_filters_find_what_they_name(operator):
