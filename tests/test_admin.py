@@ -109,4 +109,4 @@ def test_logging_in_leads_to_the_first_page():
 
     response = Client().post(reverse("admin:login"), {"username": user, "password": "tests"})
 
-    assert response.url == reverse("admin:index")
+    assert response["Location"] == reverse("admin:index")
