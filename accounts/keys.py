@@ -93,11 +93,16 @@ def authenticate_key(
 
 
 def is_valid(key: ApiKey, *, now: datetime) -> bool:
-    return (
-        key.revoked_at is None
-        and key.application.is_active
-        and (key.expires_at is None or key.expires_at > now)
-    )
+    return state_of(key, now=now) == "valid"
+
+
+def state_of(key: ApiKey, *, now: datetime) -> str:
+    """`valid`, or the first reason why it is not: `revoked`, `expired` or `switched_off`."""
+    if key.revoked_at is not None:
+        return "revoked"
+    if key.expires_at is not None and key.expires_at <= now:
+        return "expired"
+    return "valid" if key.application.is_active else "switched_off"
 
 
 def record_use(key: ApiKey, *, now: datetime) -> None:

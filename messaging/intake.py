@@ -1,9 +1,10 @@
 """Takes messages in, and takes them up again. What `accept` returns is stored for good."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 
@@ -84,3 +85,23 @@ def resend(*, message: Message, now: datetime, actor_id: int | None = None) -> N
             "again.",
         )
     doorbell.ring(channel=message.channel, lane=message.lane)
+
+
+@dataclass(frozen=True, slots=True)
+class Resent:
+    """How many messages are on their way again, and a sentence for each that is not."""
+
+    count: int
+    refusals: list[str]
+
+
+def resend_all(*, ids: Iterable[UUID], now: datetime, actor_id: int | None = None) -> Resent:
+    """`resend` for each by itself: one that cannot go does not keep the others back."""
+    count, refusals = 0, []
+    for message in Message.objects.defer("content").filter(pk__in=list(ids)).order_by("pk"):
+        try:
+            resend(message=message, now=now, actor_id=actor_id)
+            count += 1
+        except DomainError as error:
+            refusals.append(error.detail)
+    return Resent(count, refusals)

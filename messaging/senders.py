@@ -1,6 +1,8 @@
-"""What operators do with senders: check settings, save, test."""
+"""What operators do with senders: check settings, save, test, take out and put back."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -15,7 +17,8 @@ from messaging.models import Lane, Sender
 
 
 def check_sender(sender: Sender, *, credentials: dict[str, Any]) -> None:
-    """Raises `ValidationError` with the fields of the form: adapter, channel, options."""
+    """Raises `ValidationError` with the fields of the form: adapter, channel, options. Errors of
+    `options` carry the option's name and the sentence without it as `params`."""
     adapter = ADAPTERS.get(sender.adapter)
     if adapter is None:
         known = ", ".join(sorted(ADAPTERS))
@@ -27,7 +30,14 @@ def check_sender(sender: Sender, *, credentials: dict[str, Any]) -> None:
     problems = adapter.problems(sender.options, credentials)
     if problems:
         raise ValidationError(
-            {"options": [f"{name}: {problem}" for name, problem in sorted(problems.items())]}
+            {
+                "options": [
+                    ValidationError(
+                        "%(option)s: %(problem)s", params={"option": name, "problem": problem}
+                    )
+                    for name, problem in sorted(problems.items())
+                ]
+            }
         )
 
 
@@ -51,6 +61,72 @@ def save_sender(sender: Sender, *, credentials: dict[str, Any] | None) -> Sender
     return sender
 
 
+def stored_secrets(sender: Sender) -> frozenset[str] | None:
+    """Names of the secrets that are stored; None if they cannot be read."""
+    try:
+        return frozenset(name for name, value in sender.open_credentials().items() if value)
+    except UnreadableSecret:
+        return None
+
+
+def changed_credentials(
+    sender: Sender, *, entered: dict[str, str], removed: Collection[str]
+) -> dict[str, Any]:
+    """The stored credentials with what was entered and without what was removed.
+
+    Credentials that cannot be read any more are replaced as a whole by what was entered.
+    Raises `DomainError` (`conflict`) if they cannot be read and nothing was entered.
+    """
+    try:
+        stored = sender.open_credentials()
+    except UnreadableSecret as error:
+        if not entered:
+            raise DomainError(Code.CONFLICT, f"The stored credentials are lost. {error}") from error
+        stored = {}
+    kept = {name: value for name, value in stored.items() if name not in removed}
+    return kept | entered
+
+
+def switch_sender(sender: Sender, *, is_active: bool) -> None:
+    """Take it out of the pool for as long as an operator likes, or put it back."""
+    Sender.objects.filter(pk=sender.pk).update(is_active=is_active)
+    if is_active:
+        put_back_into_play(sender)
+
+
+@dataclass(frozen=True, slots=True)
+class SenderState:
+    """What a sender does now. `kind` is `active`, `benched`, `spent` or `switched_off`."""
+
+    kind: str
+    used_today: int
+    # Benched: until when, and the failure in our word.
+    until: datetime | None = None
+    why: str = ""
+    # Spent: the window whose limit is reached.
+    window: str = ""
+
+
+def state_of(sender: Sender, *, now: datetime) -> SenderState:
+    """Reads `sender.windows`, which lists prefetch."""
+    used = {
+        row.window: row.used
+        for row in sender.windows.all()
+        if row.started_at >= sender.window_start(row.window, now)
+    }
+    today = used.get("day", 0)
+    if not sender.is_active:
+        return SenderState("switched_off", today)
+    if sender.benched_until is not None and sender.benched_until > now:
+        return SenderState(
+            "benched", today, until=sender.benched_until, why=sender.last_failure_kind
+        )
+    for window, limit in sender.limits().items():
+        if used.get(window, 0) >= limit:
+            return SenderState("spent", today, window=window)
+    return SenderState("active", today)
+
+
 def put_back_into_play(sender: Sender) -> None:
     """Forget its failures and wake what waited."""
     sender_pool.mend(sender)
@@ -64,6 +140,9 @@ def probe_sender(sender: Sender) -> Iterator[ProbeStep]:
 
     Nothing is written before or while the network is used.
     """
+    if sender.adapter not in ADAPTERS:
+        yield ProbeStep("configure", False, f"There is no adapter {sender.adapter}.", 0.0)
+        return
     try:
         adapter = ADAPTERS[sender.adapter](sender.account())
     except UnreadableSecret as error:

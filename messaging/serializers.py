@@ -12,13 +12,12 @@ from core.addresses import CONTROL, InvalidAddress, parse_address
 from core.serializers import StrictCharField, StrictSerializer
 from messaging.channels.base import EmailContent
 from messaging.intake import Handling
-from messaging.models import ChannelChoices, Lane, Message, Policy, Reason, Status
-from messaging.story import tell
+from messaging.models import ChannelChoices, Lane, Message, Policy, Reason
+from messaging.story import SHOWN_STATUSES, shown_status, tell
 
 MAX_RECIPIENTS = 50
 MAX_CONTENT = 512_000
 TAG = re.compile(r"[A-Za-z0-9._:-]{1,50}")
-SHOWN_STATUSES = (*Status.values, "scheduled", "retrying")
 
 
 class LineField(StrictCharField):
@@ -333,16 +332,6 @@ class MessageDetail(MessageSummary):
     @extend_schema_field(StepSerializer(many=True))
     def get_history(self, message: Message) -> Any:
         return StepSerializer(tell(message), many=True).data
-
-
-def shown_status(message: Message, *, now: datetime) -> str:
-    """The caller's word: what waits for its time is `scheduled`, what waits for another try is
-    `retrying`; both are stored as `pending`."""
-    if message.status == Status.PENDING and message.reason == Reason.TEMPORARY:
-        return "retrying"
-    if message.status == Status.PENDING and not message.reason and message.due_at > now:
-        return "scheduled"
-    return str(message.status)
 
 
 def _written(people: Iterable[tuple[str, str]]) -> list[str]:

@@ -1,10 +1,15 @@
-"""The history of a message, read from its row, its attempts and its events."""
+"""What is told of a message: its state in the callers' words, and its history, read from its row,
+its attempts and its events."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from messaging.models import Attempt, Event, Message, Status
+from django.db.models import Q
+
+from messaging.models import Attempt, Event, Message, Reason, Status
+
+SHOWN_STATUSES = (*Status.values, "scheduled", "retrying")
 
 AFTER_ATTEMPT: dict[str, str] = {
     Attempt.Outcome.ACCEPTED: Status.SUCCESS,
@@ -34,6 +39,29 @@ class Step:
     status: str
     detail: str
     sender: str = ""
+
+
+def shown_status(message: Message, *, now: datetime) -> str:
+    """The caller's word: what waits for its time is `scheduled`, what waits for another try is
+    `retrying`; both are stored as `pending`."""
+    if message.status == Status.PENDING and message.reason == Reason.TEMPORARY:
+        return "retrying"
+    if message.status == Status.PENDING and not message.reason and message.due_at > now:
+        return "scheduled"
+    return str(message.status)
+
+
+def shown_as(shown: str, *, now: datetime) -> Q:
+    """The condition under which `shown_status` says `shown`."""
+    retrying = Q(status=Status.PENDING, reason=Reason.TEMPORARY)
+    scheduled = Q(status=Status.PENDING, reason="", due_at__gt=now)
+    if shown == "retrying":
+        return retrying
+    if shown == "scheduled":
+        return scheduled
+    if shown == Status.PENDING:
+        return Q(status=Status.PENDING) & ~retrying & ~scheduled
+    return Q(status=shown)
 
 
 def tell(message: Message) -> list[Step]:

@@ -1,7 +1,7 @@
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.db.models.fields.json import KeyTextTransform
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema, extend_schema_view
@@ -18,7 +18,7 @@ from core.ids import lowest_uuid7
 from core.middleware import request_id_of
 from core.problems import ProblemError
 from messaging import intake
-from messaging.models import Message, OtherRecipient, Reason, Status
+from messaging.models import Message, OtherRecipient
 from messaging.serializers import (
     Accepted,
     EmailRequest,
@@ -26,6 +26,7 @@ from messaging.serializers import (
     MessageQuery,
     MessageSummary,
 )
+from messaging.story import shown_as
 
 PAGE_PARAMETERS = frozenset({"page", "page_size", "cursor"})
 # Ids are made by the clocks of web processes, `created_at` by the database's.
@@ -127,7 +128,7 @@ class MessageViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericVi
 
 def filter_messages(queryset: QuerySet[Message], asked: dict[str, Any]) -> QuerySet[Message]:
     if shown := asked.get("status"):
-        queryset = queryset.filter(_shown_as(shown))
+        queryset = queryset.filter(shown_as(shown, now=timezone.now()))
     if channel := asked.get("channel"):
         queryset = queryset.filter(channel=channel)
     if reference := asked.get("reference"):
@@ -143,18 +144,6 @@ def filter_messages(queryset: QuerySet[Message], asked: dict[str, Any]) -> Query
     if before := asked.get("created_before"):
         queryset = queryset.filter(pk__lt=lowest_uuid7(before + CLOCK_SKEW), created_at__lt=before)
     return queryset
-
-
-def _shown_as(shown: str) -> Q:
-    retrying = Q(status=Status.PENDING, reason=Reason.TEMPORARY)
-    scheduled = Q(status=Status.PENDING, reason="", due_at__gt=timezone.now())
-    if shown == "retrying":
-        return retrying
-    if shown == "scheduled":
-        return scheduled
-    if shown == Status.PENDING:
-        return Q(status=Status.PENDING) & ~retrying & ~scheduled
-    return Q(status=shown)
 
 
 def _parameter_problem(errors: Any) -> ProblemError:

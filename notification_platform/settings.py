@@ -5,10 +5,12 @@ but makes no sense in its place is reported by the system checks of `notificatio
 """
 
 import secrets
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import environ
+from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
@@ -235,6 +237,7 @@ MAILBOX_DIR = env.text("MAILBOX_DIR")
 # --- API -----------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
+LOGIN_REDIRECT_URL = "admin:index"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -294,6 +297,12 @@ logging_config(level=LOG_LEVEL, form=LOG_FORMAT)
 
 # --- Admin ---------------------------------------------------------------------------------------
 
+
+def _may_see(permission: str) -> Callable[[HttpRequest], bool]:
+    """Links in the sidebar are shown to whom they do not end in a refusal."""
+    return lambda request: request.user.has_perm(permission)
+
+
 UNFOLD = {
     "SITE_TITLE": _("Notification platform"),
     "SITE_HEADER": _("Notifications"),
@@ -310,21 +319,25 @@ UNFOLD = {
                         "title": _("Messages"),
                         "icon": "mail",
                         "link": reverse_lazy("admin:messaging_message_changelist"),
+                        "permission": _may_see("messaging.view_message"),
                     },
                     {
                         "title": _("Attempts"),
                         "icon": "outbound",
                         "link": reverse_lazy("admin:messaging_attempt_changelist"),
+                        "permission": _may_see("messaging.view_attempt"),
                     },
                     {
                         "title": _("Events"),
                         "icon": "history",
                         "link": reverse_lazy("admin:messaging_event_changelist"),
+                        "permission": _may_see("messaging.view_event"),
                     },
                     {
                         "title": _("Senders"),
                         "icon": "alternate_email",
                         "link": reverse_lazy("admin:messaging_sender_changelist"),
+                        "permission": _may_see("messaging.view_sender"),
                     },
                 ],
             },
@@ -335,16 +348,25 @@ UNFOLD = {
                         "title": _("Applications"),
                         "icon": "apps",
                         "link": reverse_lazy("admin:accounts_application_changelist"),
+                        "permission": _may_see("accounts.view_application"),
                     },
                     {
                         "title": _("API keys"),
                         "icon": "key",
                         "link": reverse_lazy("admin:accounts_apikey_changelist"),
+                        "permission": _may_see("accounts.view_apikey"),
                     },
                     {
                         "title": _("Operators"),
                         "icon": "group",
                         "link": reverse_lazy("admin:accounts_user_changelist"),
+                        "permission": _may_see("accounts.view_user"),
+                    },
+                    {
+                        "title": _("Groups"),
+                        "icon": "groups",
+                        "link": reverse_lazy("admin:auth_group_changelist"),
+                        "permission": _may_see("auth.view_group"),
                     },
                 ],
             },

@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.cache import cache
+from django.test import Client
 from rest_framework.test import APIClient
 
 from accounts.authentication import issue_token
 from messaging import delivery, doorbell
 from messaging.channels import registry
-from tests.factories import make_api_key
+from tests.factories import make_api_key, make_operator
 from tests.fakes import FakeEmail
 
 
@@ -45,6 +46,29 @@ def _clean_process() -> Iterator[None]:
     yield
     registry.close_idle(older_than=0)
     delivery.stopping.clear()
+
+
+@pytest.fixture(autouse=True)
+def _fast_pages(settings: Any) -> None:
+    """Static files keep their names, since nobody ran `collectstatic` here; passwords are hashed
+    fast."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}
+    settings.WHITENOISE_AUTOREFRESH = True
+
+
+@pytest.fixture
+def operator(db: None) -> Client:
+    """A browser in which a superuser is logged in; `operator.user` is who."""
+    return browser_of(make_operator())
+
+
+def browser_of(user: Any) -> Client:
+    client = Client()
+    client.force_login(user)
+    client.user = user  # type: ignore[attr-defined]
+    return client
 
 
 @pytest.fixture

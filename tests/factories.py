@@ -4,6 +4,8 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+from django.contrib.auth.models import Permission
+
 from accounts.keys import IssuedKey, issue_key
 from accounts.models import ApiKey, Application, User
 from messaging import delivery
@@ -32,6 +34,14 @@ def make_api_key(**overrides: Any) -> ApiKey:
 def make_operator(**overrides: Any) -> User:
     username = overrides.pop("username", f"operator-{next(_numbers)}")
     return User.objects.create_superuser(username=username, password="tests", **overrides)
+
+
+def make_staff(*permissions: str) -> User:
+    """Somebody who may open the admin and do what `permissions` (`view_message`, …) allow."""
+    username = f"staff-{next(_numbers)}"
+    user = User.objects.create_user(username=username, password="tests", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    return user
 
 
 def make_sender(**overrides: Any) -> Sender:

@@ -1,0 +1,186 @@
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.db.models.fields.json import KeyTextTransform
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import display
+
+from core.labels import label
+from messaging import search
+from messaging.admin import filters
+from messaging.admin.history import OUTCOME_COLORS
+from messaging.admin.reading import ReadOnlyAdmin, with_pk
+from messaging.admin.resending import ResendMixin
+from messaging.models import Message, Status
+from messaging.story import shown_status, tell
+
+STATUS_COLORS = {
+    "success": "success",
+    "failed": "danger",
+    "unknown": "danger",
+    "retrying": "warning",
+    "sending": "info",
+    "scheduled": "info",
+}
+STATUS_WORDS = dict(Status.choices) | {"scheduled": _("scheduled"), "retrying": _("retrying")}
+# The mail must run nothing, load nothing and know nothing of the admin.
+PREVIEW_POLICY = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+@admin.register(Message)
+class MessageAdmin(ResendMixin, ReadOnlyAdmin):
+    list_display = [
+        *("accepted", "shown_status", "why", "to", "subject"),
+        *("of_application", "by_sender", "over", "priority"),
+    ]
+    list_display_links = ["accepted", "subject"]
+    list_select_related = ["application", "sender"]
+    list_filter = [
+        filters.StatusFilter,
+        filters.ReasonFilter,
+        filters.CreatedFilter,
+        filters.ApplicationFilter,
+        filters.LaneFilter,
+        filters.ChannelFilter,
+    ]
+    list_fullwidth = True
+    search_help_text = _("Id, recipient, reference or provider's id, exactly")
+    change_form_outer_after_template = "messaging/admin/message.html"
+    fieldsets = [
+        (
+            None,
+            {
+                "fields": [
+                    ("shown_status", "feedback"),
+                    ("why", "reason_detail"),
+                    ("all_to", "subject"),
+                    ("application", "sender"),
+                    ("channel", "lane"),
+                    ("created_at", "finished_at"),
+                    ("due_at", "expires_at"),
+                ]
+            },
+        ),
+        (
+            _("More"),
+            {
+                "classes": ["collapse"],
+                "fields": [
+                    ("id", "request_id"),
+                    ("reference", "policy"),
+                    ("tags", "api_key"),
+                    ("tries", "claims"),
+                    ("unknown_resends", "lease_token"),
+                    "leased_until",
+                    "metadata",
+                ],
+            },
+        ),
+    ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Message]:
+        # Contents may be large; lists need their subject only.
+        rows = (
+            super().get_queryset(request).annotate(subject_=KeyTextTransform("subject", "content"))
+        )
+        return rows.defer("content", "metadata", "tags")
+
+    def search(self, queryset: QuerySet[Any], text: str) -> QuerySet[Any]:
+        return with_pk(queryset, search.find_messages(text))
+
+    # --- columns ---------------------------------------------------------------------------------
+
+    @display(description=_("accepted"))
+    def accepted(self, message: Message) -> str:
+        return date_format(timezone.localtime(message.created_at), "Y-m-d H:i:s")
+
+    @display(description=_("status"))
+    def shown_status(self, message: Message) -> str:
+        shown = shown_status(message, now=timezone.now())
+        return label(STATUS_WORDS[shown], STATUS_COLORS.get(shown, ""))
+
+    @display(description=_("reason"))
+    def why(self, message: Message) -> str:
+        return message.get_reason_display()
+
+    @display(description=_("recipient"))
+    def to(self, message: Message) -> str:
+        return message.recipient
+
+    @display(description=_("subject"))
+    def subject(self, message: Message) -> str:
+        return str(getattr(message, "subject_", None) or "") or gettext("(no subject)")
+
+    @display(description=_("application"))
+    def of_application(self, message: Message) -> str:
+        return str(message.application)
+
+    @display(description=_("sender"))
+    def by_sender(self, message: Message) -> str:
+        return str(message.sender or "")
+
+    @display(description=_("channel"))
+    def over(self, message: Message) -> str:
+        return message.get_channel_display()
+
+    @display(description=_("priority"))
+    def priority(self, message: Message) -> str:
+        return message.get_lane_display()
+
+    @display(description=_("recipients"))
+    def all_to(self, message: Message) -> str:
+        lines = []
+        for role in ("to", "cc", "bcc", "reply_to"):
+            for name, address in message.content.get(role, ()):
+                shown = f"{name} <{address}>" if name else address
+                lines.append(shown if role == "to" else f"{role.replace('_', '-')}: {shown}")
+        return "\n".join(lines) or message.recipient
+
+    # --- one message -----------------------------------------------------------------------------
+
+    def change_view(self, request, object_id, form_url="", extra_context=None):
+        message = self.get_object(request, object_id)
+        if message is not None and self.has_view_permission(request, message):
+            extra_context = (extra_context or {}) | self._told(message)
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    def _told(self, message: Message) -> dict[str, Any]:
+        return {
+            "steps": [(step, STATUS_COLORS.get(step.status, "")) for step in tell(message)],
+            "attempts": [
+                (attempt, OUTCOME_COLORS.get(attempt.outcome or "open", ""))
+                for attempt in message.attempts.select_related("sender").order_by("started_at")
+            ],
+            "events": message.events.select_related("actor").order_by("at"),
+            "has_html": bool(message.content.get("html")),
+            "text": message.content.get("text", ""),
+        }
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.preview)
+        preview = path("<uuid:pk>/preview/", view, name="messaging_message_preview")
+        return [preview, *super().get_urls()]
+
+    def preview(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """The HTML of a message as its recipient gets it, for an `<iframe sandbox>`."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        message = Message.objects.filter(pk=pk).only("content").first()
+        if message is None:
+            raise Http404
+        return HttpResponse(
+            message.content.get("html", ""),
+            headers={
+                "Content-Security-Policy": PREVIEW_POLICY,
+                "Cache-Control": "no-store",
+                "Referrer-Policy": "no-referrer",
+            },
+        )

@@ -1,0 +1,252 @@
+import time
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_POST
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import display
+
+from core.labels import label
+from messaging import senders
+from messaging.admin.reading import ReadOnlyAdmin
+from messaging.admin.sender_form import Adapter, field_rows, form_for
+from messaging.channels.registry import ADAPTERS
+from messaging.models import ChannelChoices, Sender, SenderWindow
+
+STATE_COLORS = {
+    "active": "success",
+    "benched": "danger",
+    "spent": "warning",
+    "switched_off": "",
+}
+# A page must come back: no test is started later than this after the first one.
+TEST_SECONDS = 15.0
+ADAPTER_TITLES = {
+    "smtp": _("SMTP: any mail server"),
+    "anymail": _("HTTP API of an e-mail provider"),
+}
+NOTES = {
+    "pause": _("It is switched off and gets no more messages."),
+    "resume": _("It is switched on again."),
+    "mend": _("Its failures are forgotten: it plays again at once."),
+}
+
+
+class SenderWindowInline(TabularInline):
+    model = SenderWindow
+    fields = ["window", "started_at", "used"]
+    readonly_fields = ["window", "started_at", "used"]
+    extra = 0
+    can_delete = False
+    verbose_name_plural = _("used quota")
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(SenderWindow)
+class SenderWindowAdmin(ReadOnlyAdmin):
+    list_display = ["sender", "window", "started_at", "used"]
+    list_select_related = ["sender"]
+    fields = ["sender", "window", "started_at", "used"]
+    search_fields = ()
+
+
+@admin.register(Sender)
+class SenderAdmin(ModelAdmin):
+    list_display = [
+        *("name", "state", "from_address", "adapter", "today", "priority", "weight"),
+    ]
+    list_filter = ["is_active", "channel", "adapter"]
+    list_fullwidth = True
+    search_fields = ["name", "from_address"]
+    autocomplete_fields = ["applications"]
+    readonly_fields = ["channel", "adapter"]
+    inlines = [SenderWindowInline]
+    actions = ["test_selected", "pause_selected", "resume_selected"]
+    change_form_outer_before_template = "messaging/admin/sender_panel.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Sender]:
+        return super().get_queryset(request).prefetch_related("windows")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Sender | None = None) -> bool:
+        """Messages and attempts name it: it is switched off instead."""
+        return False
+
+    # --- list ------------------------------------------------------------------------------------
+
+    @display(description=_("state"))
+    def state(self, sender: Sender) -> str:
+        state = senders.state_of(sender, now=timezone.now())
+        return label(state_words(state), STATE_COLORS[state.kind])
+
+    @display(description=_("used today"))
+    def today(self, sender: Sender) -> str:
+        used = senders.state_of(sender, now=timezone.now()).used_today
+        return f"{used} / {sender.per_day}" if sender.per_day is not None else str(used)
+
+    @admin.action(description=_("Test connection"), permissions=["change"])
+    def test_selected(self, request: HttpRequest, queryset: QuerySet[Sender]) -> HttpResponse:
+        return self._show_test(request, list(queryset), back=request.get_full_path())
+
+    @admin.action(description=_("Pause"), permissions=["change"])
+    def pause_selected(self, request: HttpRequest, queryset: QuerySet[Sender]) -> None:
+        for sender in queryset:
+            self._do(request, sender, "pause")
+
+    @admin.action(description=_("Resume"), permissions=["change"])
+    def resume_selected(self, request: HttpRequest, queryset: QuerySet[Sender]) -> None:
+        for sender in queryset:
+            self._do(request, sender, "resume")
+
+    # --- form ------------------------------------------------------------------------------------
+
+    def add_view(self, request, form_url="", extra_context=None):
+        if request.GET.get("adapter") in ADAPTERS:
+            return super().add_view(request, form_url, extra_context)
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": gettext("Add sender"),
+            "adapters": [
+                {
+                    "url": f"?adapter={adapter.name}",
+                    "title": ADAPTER_TITLES.get(adapter.name, adapter.name),
+                    "channel": ChannelChoices(adapter.channel.value).label,
+                    "needs": ", ".join(o.name for o in adapter.options if o.is_required),
+                }
+                for adapter in ADAPTERS.values()
+            ],
+        }
+        return TemplateResponse(request, "messaging/admin/choose_adapter.html", context)
+
+    def change_view(self, request, object_id, form_url="", extra_context=None):
+        sender = self.get_object(request, object_id)
+        if sender is not None and self.has_view_permission(request, sender):
+            state = senders.state_of(sender, now=timezone.now())
+            extra_context = (extra_context or {}) | {
+                "state_words": state_words(state),
+                "state_color": STATE_COLORS[state.kind],
+                "used_today": state.used_today,
+                "is_lost": senders.stored_secrets(sender) is None,
+                "may_change": self.has_change_permission(request, sender),
+            }
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    def get_form(self, request, obj=None, change=False, **kwargs):
+        adapter, stored = _adapter_and_secrets(request, obj)
+        kwargs["form"] = form_for(adapter, stored=stored)
+        return super().get_form(request, obj, change=change, **kwargs)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Sender | None = None) -> Any:
+        adapter, stored = _adapter_and_secrets(request, obj)
+        # Who may only look sees no fields of the adapter: they are fields of the form.
+        may_write = self.has_change_permission(request, obj) or obj is None
+        account = field_rows(adapter, stored=stored) if may_write else []
+        return [
+            (None, {"fields": ["name", ("from_address", "from_name"), ("channel", "adapter")]}),
+            *([(_("Account"), {"fields": account})] if account else []),
+            (_("Choice"), {"fields": ["is_active", ("priority", "weight"), "applications"]}),
+            (
+                _("Limits"),
+                {"fields": [("per_minute", "per_hour"), ("per_day", "time_zone")]},
+            ),
+        ]
+
+    def get_inlines(self, request: HttpRequest, obj: Sender | None) -> Any:
+        return self.inlines if obj is not None else []
+
+    def save_model(self, request: HttpRequest, obj: Sender, form: Any, change: bool) -> None:
+        senders.save_sender(obj, credentials=form.credentials)
+
+    # --- buttons ---------------------------------------------------------------------------------
+
+    def get_urls(self) -> list[URLPattern]:
+        doing = self.admin_site.admin_view(require_POST(self.do))
+        testing = self.admin_site.admin_view(require_POST(self.test))
+        return [
+            path("<int:pk>/test/", testing, name="messaging_sender_test"),
+            path("<int:pk>/<str:deed>/now/", doing, name="messaging_sender_do"),
+            *super().get_urls(),
+        ]
+
+    def test(self, request: HttpRequest, pk: int) -> HttpResponse:
+        sender = self._changeable(request, pk)
+        return self._show_test(request, [sender], back=_change_url(sender))
+
+    def do(self, request: HttpRequest, pk: int, deed: str) -> HttpResponse:
+        sender = self._changeable(request, pk)
+        if deed not in NOTES:
+            raise Http404
+        self._do(request, sender, deed)
+        return HttpResponseRedirect(_change_url(sender))
+
+    def _changeable(self, request: HttpRequest, pk: int) -> Sender:
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        sender = Sender.objects.filter(pk=pk).first()
+        if sender is None:
+            raise Http404
+        return sender
+
+    def _do(self, request: HttpRequest, sender: Sender, deed: str) -> None:
+        if deed == "mend":
+            senders.put_back_into_play(sender)
+        else:
+            senders.switch_sender(sender, is_active=deed == "resume")
+        self.log_change(request, sender, f"{deed.capitalize()}.")
+        self.message_user(request, f"{sender}: {NOTES[deed]}", messages.SUCCESS)
+
+    def _show_test(self, request: HttpRequest, chosen: list[Sender], *, back: str) -> HttpResponse:
+        """No transaction is open here: a server that does not answer holds no lock."""
+        started = time.monotonic()
+        tests = []
+        for sender in chosen:
+            in_time = time.monotonic() - started < TEST_SECONDS
+            steps = list(senders.probe_sender(sender)) if in_time else []
+            tests.append((sender, steps, bool(steps) and all(step.is_ok for step in steps)))
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": gettext("Test connection"),
+            "tests": tests,
+            "back_url": back,
+        }
+        return TemplateResponse(request, "messaging/admin/test_result.html", context)
+
+
+def state_words(state: senders.SenderState) -> str:
+    if state.kind == "benched" and state.until is not None:
+        until = date_format(timezone.localtime(state.until), "Y-m-d H:i:s")
+        words = gettext("benched until %(until)s because of: %(why)s")
+        return words % {"until": until, "why": state.why or "?"}
+    if state.kind == "spent":
+        window = SenderWindow.Window(state.window).label
+        return gettext("used up its limit per %(window)s") % {"window": window}
+    return gettext("switched off") if state.kind == "switched_off" else gettext("active")
+
+
+def _adapter_and_secrets(
+    request: HttpRequest, sender: Sender | None
+) -> tuple[Adapter | None, frozenset[str]]:
+    if sender is None:
+        return ADAPTERS.get(request.GET.get("adapter", "")), frozenset()
+    return ADAPTERS.get(sender.adapter), senders.stored_secrets(sender) or frozenset()
+
+
+def _change_url(sender: Sender) -> str:
+    return reverse("admin:messaging_sender_change", args=[sender.pk])

@@ -1,0 +1,112 @@
+"""Every page of the admin opens, whatever is in the database."""
+
+import pytest
+from django.apps import apps
+from django.contrib import admin
+from django.contrib.auth.models import Group
+from django.core import checks
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from accounts.models import ApiKey, Application, User
+from messaging.models import Attempt, Event, Message, OtherRecipient, Sender, SenderWindow
+from tests.conftest import browser_of
+from tests.factories import (
+    NOON,
+    drain,
+    make_api_key,
+    make_message,
+    make_operator,
+    make_sender,
+    make_staff,
+)
+
+pytestmark = pytest.mark.django_db
+
+OURS = [
+    *apps.get_app_config("accounts").get_models(),
+    *apps.get_app_config("messaging").get_models(),
+]
+REGISTERED = [*OURS, Group]
+
+
+@pytest.fixture
+def _one_of_each(adapter):
+    make_api_key()
+    Group.objects.create(name="readers")
+    make_sender(per_day=10)
+    message = make_message()
+    OtherRecipient.objects.create(message=message, role="cc", address="bob@example.com")
+    drain()
+    Event.objects.create(message=message, kind=Event.Kind.CANCELLED, at=NOON)
+
+
+@pytest.mark.parametrize("model", OURS, ids=lambda model: model.__name__)
+def test_every_model_is_in_the_admin(model):
+    assert admin.site.is_registered(model)
+
+
+def test_no_model_is_missed():
+    assert set(REGISTERED) == set(admin.site._registry)
+    assert {ApiKey, Application, User, Attempt, Event, Message, Sender, SenderWindow} < set(OURS)
+
+
+def test_the_checks_of_the_admin_read_no_table():
+    # On a fresh database there are none, and `migrate` runs the checks first.
+    with CaptureQueriesContext(connection) as queries:
+        checks.run_checks(tags=["admin"])
+
+    assert not queries.captured_queries
+
+
+@pytest.mark.usefixtures("_one_of_each")
+@pytest.mark.parametrize("model", REGISTERED, ids=lambda model: model.__name__)
+def test_its_list_and_its_page_open(operator, model):
+    name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+    row = model.objects.first()
+
+    assert operator.get(reverse(f"{name}_changelist")).status_code == 200
+    assert operator.get(reverse(f"{name}_change", args=[row.pk])).status_code == 200
+    assert operator.get(reverse(f"{name}_history", args=[row.pk])).status_code == 200
+
+
+@pytest.mark.parametrize("model", [User, Group, Application, ApiKey, Sender])
+def test_its_form_for_a_new_one_opens(operator, model):
+    name = f"admin:{model._meta.app_label}_{model._meta.model_name}_add"
+
+    assert operator.get(reverse(name)).status_code == 200
+
+
+@pytest.mark.usefixtures("_one_of_each")
+@pytest.mark.parametrize("model", [Message, Attempt, Event, OtherRecipient, SenderWindow])
+def test_what_happened_cannot_be_added_changed_or_deleted(operator, model):
+    name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+    row = model.objects.first()
+
+    assert operator.get(reverse(f"{name}_add")).status_code == 403
+    assert operator.post(reverse(f"{name}_change", args=[row.pk]), {}).status_code == 403
+    assert operator.post(reverse(f"{name}_delete", args=[row.pk])).status_code == 403
+
+
+def test_the_first_page_leads_everywhere(operator):
+    page = operator.get(reverse("admin:index")).content.decode()
+
+    for model in (Message, Attempt, Event, Sender, Application, ApiKey, User):
+        assert reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist") in page
+
+
+def test_who_may_see_nothing_is_led_nowhere():
+    page = browser_of(make_staff()).get(reverse("admin:index"))
+
+    assert page.status_code == 200
+    assert reverse("admin:messaging_message_changelist") not in page.content.decode()
+
+
+def test_logging_in_leads_to_the_first_page():
+    user = make_operator()
+
+    response = Client().post(reverse("admin:login"), {"username": user, "password": "tests"})
+
+    assert response["Location"] == reverse("admin:index")
