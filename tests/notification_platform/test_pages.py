@@ -83,8 +83,9 @@ def test_the_documentation_is_served_locally(client, path):
     page = response.content.decode()
 
     assert response.status_code == 200
-    assert "cdn" not in page
     assert 'src="http' not in page
+    assert 'href="http' not in page
+    assert response["Content-Security-Policy"].startswith("default-src 'self'")
 
 
 def test_every_operation_is_in_the_schema(client):
