@@ -77,6 +77,15 @@ NEVER_CONNECTED = (
     requests.ConnectTimeout,
     requests.exceptions.ProxyError,
 )
+# Postmark tells of the account's faults with HTTP 422 and these codes in the body
+# (postmarkapp.com/developer/api/overview): the identity, the credits, the approval.
+POSTMARK_ACCOUNT = {
+    400: "identity",
+    401: "identity",
+    405: "quota",
+    412: "blocked",
+    413: "blocked",
+}
 TAKEN = frozenset({"sent", "queued"})
 REFUSED = frozenset({"invalid", "rejected", "failed"})
 # Anymail refuses a message with metadata for these.
@@ -247,6 +256,8 @@ def judge(error: AnymailError) -> DeliveryError:
     words = _body(response) or words
     code = str(status or "")
     shown: dict[str, Any] = {"phase": "response", "code": code, "words": words}
+    if status == 422 and (kind := POSTMARK_ACCOUNT.get(_error_code(response) or 0)):
+        return SenderFailure(kind, **shown)
     if status in {401, 403}:
         return SenderFailure("credentials", **shown)
     if status == 402 or (status == 405 and "credit" in words.lower()):
@@ -308,6 +319,13 @@ def _retry_after(response: requests.Response | None) -> float | None:
         except (TypeError, ValueError):
             return None
     return min(max(seconds, 1.0), 3600.0)
+
+
+def _error_code(response: requests.Response | None) -> int | None:
+    try:
+        return int(response.json()["ErrorCode"]) if response is not None else None
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _body(response: requests.Response | None) -> str:

@@ -1,7 +1,7 @@
 """The send calls of Postmark, Mailgun, Brevo and Resend on a loopback port.
 
-Credentials are checked for real. What is answered, also to what is wrong, are the providers' own
-bodies (their API references, read 2026-11).
+Credentials are checked for real. The bodies of the answers follow what Anymail reads from each
+provider, and for Resend its page of errors; the others' words for errors are not verified.
 
     with HttpProvider("postmark") as provider:
         provider.script = provider.failure(429, headers={"Retry-After": "7"})
@@ -204,8 +204,8 @@ class HttpProvider:
         if self.kind == "mailgun":
             return Answer(401, "Forbidden", {"Content-Type": "text/plain"})
         if self.kind == "resend":
-            named = {"statusCode": 401, "name": "invalid_api_key", "message": "API key is invalid"}
-            return Answer(401, json.dumps(named))
+            named = {"statusCode": 403, "name": "invalid_api_key", "message": "API key is invalid"}
+            return Answer(403, json.dumps(named))
         return self.failure(401)
 
     def _recipients(self, fields: dict[str, Any]) -> list[str]:

@@ -68,6 +68,31 @@ def test_no_credits_are_a_quota_whatever_the_status(start_provider):
 
 
 @pytest.mark.parametrize(
+    ("code", "kind"),
+    [(400, "identity"), (401, "identity"), (405, "quota"), (412, "blocked"), (413, "blocked")],
+)
+def test_postmarks_faults_of_the_account_fail_no_message(start_provider, code, kind):
+    provider, adapter = start_provider("postmark")
+    provider.script = Answer(422, json.dumps({"ErrorCode": code, "Message": "Not allowed."}))
+
+    with pytest.raises(SenderFailure) as caught:
+        adapter.send(make_outbound())
+
+    assert caught.value.kind == kind
+
+
+@pytest.mark.parametrize("body", ["null", "[]", '{"ErrorCode": [405]}', "<html>"])
+def test_an_error_in_a_form_of_its_own_is_judged_by_its_status(start_provider, body):
+    provider, adapter = start_provider("resend")
+    provider.script = Answer(422, body)
+
+    with pytest.raises(PermanentFailure) as caught:
+        adapter.send(make_outbound())
+
+    assert caught.value.kind == "rejected"
+
+
+@pytest.mark.parametrize(
     ("header", "seconds"),
     [("7", 7), ("0", 1), ("999999", 3600), ("soon", None), ("-5", None), ("", None)],
 )
