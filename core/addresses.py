@@ -11,8 +11,11 @@ from dataclasses import dataclass
 LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 NAMED = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]*)>")
-# C0 and C1 controls, line and paragraph separators, and what turns the reading direction around.
-CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+# C0 and C1 controls, line and paragraph separators, what turns the reading direction around, and
+# halves of surrogate pairs, which no encoding can write.
+CONTROL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
 ENCODED_WORD = re.compile(r"=\?[^?\s]*\?[bBqQ]\?")
 
 

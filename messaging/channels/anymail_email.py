@@ -5,8 +5,13 @@ A backend is built straight from the account's options, never from global settin
 """
 
 import contextlib
+import re
+import ssl
+import traceback
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from email.headerregistry import Address
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import requests
@@ -19,7 +24,12 @@ from anymail.exceptions import (
 )
 from django.core.mail import EmailMultiAlternatives
 from django.utils.module_loading import import_string
-from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    LocationParseError,
+    MaxRetryError,
+    NewConnectionError,
+)
 
 from messaging.channels.base import (
     Account,
@@ -35,6 +45,7 @@ from messaging.channels.base import (
     Refusal,
     SenderFailure,
 )
+from messaging.channels.mime import BREAKING, check_person
 
 # Backend class and the options it cannot do without.
 BACKENDS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -53,7 +64,34 @@ BACKENDS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 # Seconds: to connect, and between two bytes of the answer.
 TIMEOUT = (10.0, 30.0)
+# Refused before a byte left: a key that is no header, an address that is none.
+UNSENDABLE = (
+    requests.exceptions.InvalidHeader,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.MissingSchema,
+)
+NEVER_CONNECTED = (
+    NewConnectionError,
+    ConnectTimeoutError,
+    requests.ConnectTimeout,
+    requests.exceptions.ProxyError,
+)
+# Postmark tells of the account's faults with HTTP 422 and these codes in the body
+# (postmarkapp.com/developer/api/overview): the identity, the credits, the approval.
+POSTMARK_ACCOUNT = {
+    400: "identity",
+    401: "identity",
+    405: "quota",
+    412: "blocked",
+    413: "blocked",
+}
 TAKEN = frozenset({"sent", "queued"})
+REFUSED = frozenset({"invalid", "rejected", "failed"})
+# Anymail refuses a message with metadata for these.
+WITHOUT_METADATA = frozenset({"mailersend", "postal"})
+# What `http.client` can write as a header's value.
+SECRET = re.compile(r"[!-~]+")
 
 
 class AnymailEmail(ChannelAdapter):
@@ -84,17 +122,39 @@ class AnymailEmail(ChannelAdapter):
             for name in BACKENDS[backend][1]:
                 if not {**options, **credentials}.get(name):
                     found.setdefault(name, f"{backend} needs it.")
+        for option in cls.options:
+            secret = credentials.get(option.name)
+            if isinstance(secret, str) and secret and not SECRET.fullmatch(secret):
+                found.setdefault(option.name, "It holds spaces or characters beyond ASCII.")
+        url = options.get("api_url")
+        if isinstance(url, str) and url and not url.startswith(("https://", "http://")):
+            found.setdefault("api_url", "It must begin with https:// or http://.")
         return found
 
     def send(self, outbound: Outbound) -> Receipt:
+        try:
+            check_person(self.account.from_name, self.account.from_address)
+        except ValueError as error:
+            raise SenderFailure("misconfigured", phase="serialize", words=str(error)) from error
+        try:
+            message = self._message(outbound)
+        except ValueError as error:
+            raise PermanentFailure("rejected", phase="serialize", words=str(error)) from error
         backend = self._open()
-        message = self._message(outbound)
         try:
             backend.send_messages([message])
         except AnymailError as error:
             raise judge(error) from error
-        except requests.RequestException as error:
-            raise judge_transport(error) from error
+        except (UnicodeEncodeError, LocationParseError) as error:
+            # A header or an address that could not be written: nothing left.
+            raise SenderFailure(
+                "misconfigured", phase="configure", words=type(error).__name__
+            ) from error
+        except Exception as error:
+            # Anymail's readers trip over answers in a form that they do not expect.
+            raise OutcomeUnknown(
+                "no_answer", phase="response", words=type(error).__name__
+            ) from error
         return self._read_status(message, outbound)
 
     def probe(self) -> Iterator[ProbeStep]:
@@ -137,7 +197,12 @@ class AnymailEmail(ChannelAdapter):
         return self._backend
 
     def _message(self, outbound: Outbound) -> EmailMultiAlternatives:
+        """Raises `ValueError` for what must not come near a header."""
         content = outbound.content
+        for person in (*content.to, *content.cc, *content.bcc, *content.reply_to):
+            check_person(*person)
+        if BREAKING.search(content.subject):
+            raise ValueError("a line break or NUL in the subject")
         message = EmailMultiAlternatives(
             subject=content.subject,
             body=content.text or "",
@@ -148,31 +213,30 @@ class AnymailEmail(ChannelAdapter):
             reply_to=[_written(*person) for person in content.reply_to],
             headers={"Message-ID": outbound.message_id},
         )
+        if self.option("backend") not in WITHOUT_METADATA:
+            message.metadata = {"attempt_id": outbound.attempt_id}  # type: ignore[attr-defined]
         if content.html:
             message.attach_alternative(content.html, "text/html")
-        message.metadata = {"attempt_id": outbound.attempt_id}  # type: ignore[attr-defined]
         return message
 
     def _read_status(self, message: Any, outbound: Outbound) -> Receipt:
         status = message.anymail_status
         by_address = {
-            address.lower(): recipient.status for address, recipient in status.recipients.items()
+            address.lower(): str(recipient.status)
+            for address, recipient in status.recipients.items()
         }
-        taken = [address for address, said in by_address.items() if said in TAKEN]
-        if not taken:
-            words = ", ".join(sorted(str(said) for said in status.status or {"no status"}))
-            if "unknown" in (status.status or ()):
-                raise OutcomeUnknown("no_status", phase="response", words=words)
-            raise PermanentFailure("rejected", phase="response", words=words)
+        words = ", ".join(sorted(set(by_address.values()))) or "no status"
+        if not TAKEN.intersection(by_address.values()):
+            if by_address and REFUSED.issuperset(by_address.values()):
+                raise PermanentFailure("rejected", phase="response", words=words)
+            raise OutcomeUnknown("no_status", phase="response", words=words)
         refused = tuple(
-            Refusal(position, "", str(said))
+            Refusal(position, "", said)
             for position, address in outbound.content.recipients()
-            if (said := by_address.get(address.lower(), "sent")) not in TAKEN
+            if (said := by_address.get(address.lower(), "sent")) in REFUSED
         )
         return Receipt(
-            provider_message_id=_first_id(status.message_id),
-            words=", ".join(sorted(status.status)),
-            refused=refused,
+            provider_message_id=_first_id(status.message_id), words=words, refused=refused
         )
 
 
@@ -182,6 +246,8 @@ def judge(error: AnymailError) -> DeliveryError:
     words = str(error)[:400]
     if isinstance(error, AnymailRecipientsRefused | AnymailInvalidAddress):
         return PermanentFailure("hard_bounce", phase="response", words=words)
+    if isinstance(error, AnymailConfigurationError):
+        return SenderFailure("misconfigured", phase="configure", words=words)
     if not isinstance(error, AnymailAPIError):
         return PermanentFailure("rejected", phase="serialize", words=words)
     if isinstance(error, requests.RequestException) and status is None:
@@ -190,10 +256,17 @@ def judge(error: AnymailError) -> DeliveryError:
     words = _body(response) or words
     code = str(status or "")
     shown: dict[str, Any] = {"phase": "response", "code": code, "words": words}
+    if status == 422 and (kind := POSTMARK_ACCOUNT.get(_error_code(response) or 0)):
+        return SenderFailure(kind, **shown)
     if status in {401, 403}:
         return SenderFailure("credentials", **shown)
     if status == 402 or (status == 405 and "credit" in words.lower()):
         return SenderFailure("quota", **shown)
+    if status == 404:
+        # The address of the API or the domain in it: nothing about this message.
+        return SenderFailure("misconfigured", **shown)
+    if status in {408, 425}:
+        return SenderFailure("transient", **shown)
     if status in {429, 503}:
         return SenderFailure("throttled", retry_after=_retry_after(response), **shown)
     if status is not None and 400 <= status < 500:
@@ -215,24 +288,44 @@ def judge_transport(error: BaseException) -> DeliveryError:
         if isinstance(reason, BaseException):
             causes.append(reason)
     words = type(chain[-1]).__name__
-    never_connected = (
-        NewConnectionError,
-        ConnectTimeoutError,
-        requests.ConnectTimeout,
-        requests.exceptions.ProxyError,
-        requests.exceptions.InvalidURL,
-        requests.exceptions.MissingSchema,
-    )
-    if any(isinstance(cause, never_connected) for cause in causes):
-        return SenderFailure("transient", phase="connect", words=words)
-    if any(isinstance(cause, requests.exceptions.SSLError) for cause in causes):
+    if any(isinstance(cause, UNSENDABLE) for cause in causes):
+        return SenderFailure("misconfigured", phase="configure", words=words)
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         return SenderFailure("misconfigured", phase="tls", words=words)
+    if any(isinstance(cause, NEVER_CONNECTED) for cause in causes):
+        return SenderFailure("transient", phase="connect", words=words)
+    # TLS also breaks, resets and times out after the request: only the place tells the difference.
+    if any(_was_connecting(cause) for cause in causes):
+        return SenderFailure("transient", phase="tls", words=words)
     return OutcomeUnknown("no_answer", phase="response", words=words)
 
 
+def _was_connecting(error: BaseException) -> bool:
+    """Whether it was raised before urllib3 had a connection on which to put the request."""
+    return any(
+        frame.f_code.co_name == "connect" and "urllib3" in frame.f_code.co_filename
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+    )
+
+
 def _retry_after(response: requests.Response | None) -> float | None:
-    text = response.headers.get("Retry-After", "") if response is not None else ""
-    return min(max(float(text), 1.0), 3600.0) if text.isascii() and text.isdigit() else None
+    """Seconds, from a number or a date."""
+    text = response.headers.get("Retry-After", "").strip() if response is not None else ""
+    if text.isascii() and text.isdigit():
+        seconds = float(text[:9])
+    else:
+        try:
+            seconds = (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
+        except (TypeError, ValueError):
+            return None
+    return min(max(seconds, 1.0), 3600.0)
+
+
+def _error_code(response: requests.Response | None) -> int | None:
+    try:
+        return int(response.json()["ErrorCode"]) if response is not None else None
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _body(response: requests.Response | None) -> str:

@@ -175,6 +175,10 @@ class ChannelAdapter(ABC):
             if name not in known
         }
         for option in cls.options:
+            if option.name in (options if option.is_secret else credentials):
+                kind = "a secret" if option.is_secret else "no secret"
+                found[option.name] = f"It is {kind} and stands in the wrong place."
+                continue
             place = credentials if option.is_secret else options
             value = place.get(option.name, option.default)
             if value in (None, ""):

@@ -1,7 +1,14 @@
-"""An e-mail as bytes."""
+"""An e-mail as bytes.
 
+The headers are written here and not by `email.message.EmailMessage`: its folding splits a long
+display name at its commas into addresses of their own (Python 3.11), decodes what only looks like
+an encoded word, and refuses U+2028 in a subject. Bodies are the library's.
+"""
+
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
 from datetime import datetime
-from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
@@ -10,33 +17,119 @@ from messaging.channels.base import EmailContent, Outbound
 
 # Quoted-printable or base64 everywhere: no relay has to speak 8BITMIME, and no line is too long.
 POLICY = SMTP.clone(cte_type="7bit", max_line_length=78)
+# RFC 2047: a line with an encoded word has at most 76 characters. 39 bytes make a word of 64.
+LINE, WORD_BYTES = 76, 39
+# What may stand in an SMTP command and in a header without quotes.
+_ADDRESS = re.compile(r"[!-~]{1,64}@[!-~]{1,255}")
+_SPECIAL = re.compile(r'[\s"(),:;<>\[\]\\]')
+_ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_PRINTABLE = re.compile(r"[ -~]*")
+BREAKING = re.compile("[\x00\r\n]")
 
 
 def serialize(outbound: Outbound, *, from_name: str, from_address: str, date: datetime) -> bytes:
-    """RFC 5322 with CRLF line ends. Bcc is in the envelope only."""
+    """RFC 5322 with CRLF line ends. Bcc is in the envelope only.
+
+    Raises `ValueError` for what cannot be written: an address that would not stay one, a line break
+    or NUL in a header, half a surrogate pair.
+    """
     content = outbound.content
-    message = EmailMessage(policy=POLICY)
-    message["From"] = _address(from_name, from_address)
+    for _, address in content.recipients():
+        check_address(address)
+    lines = [_folded("From", _people([(from_name, from_address)]))]
     for header, people in (("To", content.to), ("Cc", content.cc), ("Reply-To", content.reply_to)):
         if people:
-            message[header] = [_address(name, address) for name, address in people]
-    message["Subject"] = content.subject
-    message["Date"] = format_datetime(date)
-    message["Message-ID"] = outbound.message_id
-    message["X-Notification-Attempt"] = outbound.attempt_id
-    message["Auto-Submitted"] = "auto-generated"
-    _set_bodies(message, content)
-    return message.as_bytes()
+            lines.append(_folded(header, _people(people)))
+    lines.append(_folded("Subject", _text(content.subject)))
+    lines += [
+        f"Date: {format_datetime(date)}",
+        f"Message-ID: {_unbroken(outbound.message_id)}",
+        f"X-Notification-Attempt: {_unbroken(outbound.attempt_id)}",
+        "Auto-Submitted: auto-generated",
+        "",
+    ]
+    return "\r\n".join(lines).encode("ascii") + _bodies(content).as_bytes()
 
 
-def _address(name: str, address: str) -> Address:
-    return Address(display_name=name, addr_spec=address)
+def check_address(address: str) -> None:
+    """Raises `ValueError` for what is no plain ASCII address."""
+    if not _ADDRESS.fullmatch(address) or address.count("@") != 1 or _SPECIAL.search(address):
+        raise ValueError("an address that cannot be written")
 
 
-def _set_bodies(message: EmailMessage, content: EmailContent) -> None:
-    if content.text:
+def check_person(name: str, address: str) -> None:
+    """Raises `ValueError` for what cannot be written as `name <address>`."""
+    list(_people([(name, address)]))
+
+
+# --- headers -------------------------------------------------------------------------------------
+
+
+def _folded(header: str, tokens: Iterable[str]) -> str:
+    """`tokens` with one space between them, broken where a line would become too long."""
+    lines = [f"{header}:"]
+    for number, token in enumerate(tokens):
+        if number and len(lines[-1]) + 1 + len(token) > LINE:
+            lines.append("")
+        lines[-1] += f" {token}"
+    return "\r\n".join(lines)
+
+
+def _people(people: list[tuple[str, str]]) -> Iterator[str]:
+    last = len(people) - 1
+    for number, (name, address) in enumerate(people):
+        check_address(address)
+        comma = "," if number < last else ""
+        if name:
+            yield from _phrase(name)
+            yield f"<{address}>{comma}"
+        else:
+            yield f"{address}{comma}"
+
+
+def _phrase(name: str) -> list[str]:
+    if len(name) > 60 or not _PRINTABLE.fullmatch(name) or "=?" in name:
+        return _encoded_words(name)
+    if _ATOMS.fullmatch(name):
+        return [name]
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return [f'"{escaped}"']
+
+
+def _text(text: str) -> list[str]:
+    words = text.split(" ")
+    is_plain = _PRINTABLE.fullmatch(text) and "=?" not in text
+    if is_plain and (not text or all(0 < len(word) <= 60 for word in words)):
+        return words
+    return _encoded_words(text)
+
+
+def _encoded_words(text: str) -> list[str]:
+    """RFC 2047. Each word is whole characters, as it demands."""
+    chunks = [b""]
+    for character in _unbroken(text):
+        encoded = character.encode()
+        if len(chunks[-1]) + len(encoded) > WORD_BYTES:
+            chunks.append(b"")
+        chunks[-1] += encoded
+    return [f"=?utf-8?b?{b64encode(chunk).decode()}?=" for chunk in chunks]
+
+
+def _unbroken(value: str) -> str:
+    if BREAKING.search(value):
+        raise ValueError("a line break or NUL in a header")
+    return value
+
+
+# --- bodies --------------------------------------------------------------------------------------
+
+
+def _bodies(content: EmailContent) -> EmailMessage:
+    message = EmailMessage(policy=POLICY)
+    if content.text or not content.html:
         message.set_content(content.text)
     if content.html and content.text:
         message.add_alternative(content.html, subtype="html")
     elif content.html:
         message.set_content(content.html, subtype="html")
+    return message

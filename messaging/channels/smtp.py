@@ -13,6 +13,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import NoReturn
 
 from messaging.channels.base import (
@@ -30,14 +31,31 @@ from messaging.channels.base import (
     SenderFailure,
     TemporaryFailure,
 )
-from messaging.channels.mime import serialize
+from messaging.channels.mime import check_person, serialize
+from messaging.channels.smtp_commands import (
+    METHODS,
+    UNKNOWN_METHOD,
+    log_in,
+    login_methods,
+    start_tls,
+)
+from messaging.channels.smtp_replies import (
+    judge_auth,
+    judge_data,
+    judge_mail,
+    judge_rcpt,
+    reply_text,
+    shown_code,
+)
 
 # Seconds. A short wait after the final dot makes duplicates: the server may be working.
 CONNECT, COMMAND, DATA, FINAL_DOT = 10.0, 30.0, 60.0, 120.0
 # Servers hang up after some silence, and some after so many messages.
 REUSE_SECONDS, REUSE_MESSAGES = 30.0, 100
-ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")
-GREYLIST_SECONDS = 60.0
+# For the answer to QUIT, which means nothing.
+GOOD_BYE = 1.0
+# Of a server or of ourselves: a domain, an address, or an address literal.
+NAME = re.compile(r"[A-Za-z0-9._:%\[\]-]{1,255}")
 
 
 class _Stale(Exception):
@@ -77,8 +95,12 @@ class SmtpEmail(ChannelAdapter):
             ("username", options.get("username")),
             ("password", credentials.get("password")),
         ):
-            if isinstance(value, str) and not value.isascii():
-                found[name] = "SMTP logins take ASCII characters only."
+            if isinstance(value, str) and not (value.isascii() and value.isprintable()):
+                found[name] = "SMTP logins take printable ASCII characters only."
+        for name in ("host", "helo_name"):
+            value = options.get(name)
+            if isinstance(value, str) and value and not NAME.fullmatch(value):
+                found[name] = "It must be a name or an address, without spaces."
         port = options.get("port", 587)
         if isinstance(port, int) and not 1 <= port <= 65_535:
             found["port"] = "It must be 1 to 65535."
@@ -87,6 +109,10 @@ class SmtpEmail(ChannelAdapter):
         return found
 
     def send(self, outbound: Outbound) -> Receipt:
+        try:
+            check_person(self.account.from_name, self.account.from_address)
+        except ValueError as error:
+            raise SenderFailure("misconfigured", phase="serialize", words=str(error)) from error
         try:
             data = serialize(
                 outbound,
@@ -120,7 +146,7 @@ class SmtpEmail(ChannelAdapter):
     def close(self) -> None:
         if self._server is not None and self._server.sock is not None:
             with contextlib.suppress(OSError, smtplib.SMTPException):
-                self._server.sock.settimeout(1.0)
+                self._server.sock.settimeout(GOOD_BYE)
                 self._server.quit()
         self._drop()
 
@@ -179,7 +205,7 @@ class SmtpEmail(ChannelAdapter):
                         words="The server does not offer STARTTLS; nothing is sent in the clear.",
                     )
                 )
-            code, words = self._ask("tls", CONNECT, lambda: server.starttls(context=context))
+            code, words = self._ask("tls", CONNECT, partial(start_tls, server, context))
             if code != 220:
                 self._give_up(SenderFailure("transient", phase="tls", code=str(code), words=words))
             yield "tls", getattr(server.sock, "version", lambda: "")() or words
@@ -190,7 +216,7 @@ class SmtpEmail(ChannelAdapter):
 
     def _greet(self, server: smtplib.SMTP) -> str:
         code, words = self._ask("ehlo", COMMAND, server.ehlo)
-        if code != 250:
+        if 500 <= code < 600:
             code, words = self._ask("ehlo", COMMAND, server.helo)
         if code != 250:
             kind = "blocked" if 500 <= code < 600 else "transient"
@@ -198,21 +224,28 @@ class SmtpEmail(ChannelAdapter):
         return f"{code} {words}"
 
     def _log_in(self, server: smtplib.SMTP) -> str:
-        def log_in() -> tuple[int, bytes]:
-            answer: tuple[int, bytes] = server.login(
-                self.option("username"), self.option("password")
+        methods = login_methods(server, is_encrypted=self.option("security") != "none")
+        if not methods:
+            words = f"The server offers none of {', '.join(METHODS)}."
+            self._give_up(SenderFailure("misconfigured", phase="auth", words=words))
+        code, words = UNKNOWN_METHOD, ""
+        for method in methods:
+            code, words = self._ask(
+                "auth",
+                COMMAND,
+                partial(
+                    log_in,
+                    server,
+                    method=method,
+                    username=self.option("username"),
+                    password=self.option("password"),
+                ),
             )
-            return answer
-
-        try:
-            code, words = self._ask("auth", COMMAND, log_in)
-        except smtplib.SMTPNotSupportedError as error:
-            self._give_up(SenderFailure("misconfigured", phase="auth", words=str(error)))
-        except smtplib.SMTPResponseException as error:
-            reply = _text(error.smtp_error)
-            code = error.smtp_code
-            kind = "credentials" if code in {530, 534, 535, 538} or code >= 500 else "throttled"
-            self._give_up(SenderFailure(kind, phase="auth", code=_code(code, reply), words=reply))
+            if code != UNKNOWN_METHOD:
+                break
+        # 503: already logged in.
+        if code not in {235, 503}:
+            self._give_up(judge_auth(code, words))
         return f"{code} {words}"
 
     def _tls_context(self) -> ssl.SSLContext:
@@ -257,10 +290,8 @@ class SmtpEmail(ChannelAdapter):
         refused: list[tuple[str, int, str]] = []
         for position, address in recipients:
             command = f"TO:<{address}>"
-            code, words = self._ask(
-                "rcpt", COMMAND, lambda command=command: server.docmd("RCPT", command)
-            )
-            if code not in {250, 251}:
+            code, words = self._ask("rcpt", COMMAND, partial(server.docmd, "RCPT", command))
+            if not 200 <= code < 300:
                 refused.append((position, code, words))
             if code == 421:
                 self._give_up(judge_rcpt(code, words))
@@ -282,26 +313,41 @@ class SmtpEmail(ChannelAdapter):
             # If this raises, not all of it was taken by the system: the final dot did not leave.
             server.sock.sendall(payload + b".\r\n")
         except OSError as error:
-            self._give_up(SenderFailure("transient", phase="data", words=_describe(error)))
+            refusal = self._early_refusal(server)
+            self._drop()
+            words = _describe(error)
+            raise refusal or SenderFailure("transient", phase="data", words=words) from error
         server.sock.settimeout(FINAL_DOT)
         try:
             code, reply = server.getreply()
         except (OSError, smtplib.SMTPException) as error:
             self._drop()
             raise OutcomeUnknown("no_answer", phase="final_dot", words=_describe(error)) from error
-        words = _text(reply)
-        if code == -1:
-            self._drop()
-            raise OutcomeUnknown("no_answer", phase="final_dot", words=words)
-        if not 200 <= code < 300:
+        words = reply_text(reply)
+        if 400 <= code < 600:
             self._give_up(judge_data("final_dot", code, words))
+        if not 200 <= code < 300:
+            self._drop()
+            raise OutcomeUnknown("no_answer", phase="final_dot", words=f"{code} {words}")
         return Receipt(
-            code=_code(code, words),
+            code=shown_code(code, words),
             words=words,
             refused=tuple(
-                Refusal(position, _code(code, reply), reply) for position, code, reply in refused
+                Refusal(position, shown_code(code, reply), reply)
+                for position, code, reply in refused
             ),
         )
+
+    def _early_refusal(self, server: smtplib.SMTP) -> DeliveryError | None:
+        """What a server said before it hung up on half a message, if anything: a message that is
+        too large must not look like a fault of the account."""
+        with contextlib.suppress(OSError, smtplib.SMTPException):
+            if server.sock is not None:
+                server.sock.settimeout(1.0)
+                code, reply = server.getreply()
+                if 400 <= code < 600:
+                    return judge_data("data", code, reply_text(reply))
+        return None
 
     def _ask(
         self, phase: str, deadline: float, call: Callable[[], tuple[int, bytes]]
@@ -314,91 +360,29 @@ class SmtpEmail(ChannelAdapter):
             server.sock.settimeout(deadline)
         try:
             code, reply = call()
-        except (smtplib.SMTPNotSupportedError, smtplib.SMTPAuthenticationError):
-            raise
         except ssl.SSLCertVerificationError as error:
             self._give_up(SenderFailure("misconfigured", phase="tls", words=error.verify_message))
-        except (OSError, smtplib.SMTPException, UnicodeError) as error:
+        except ssl.SSLError as error:
+            self._give_up(SenderFailure("transient", phase="tls", words=_describe(error)))
+        except (OSError, smtplib.SMTPException) as error:
             self._give_up(SenderFailure("transient", phase=phase, words=_describe(error)))
-        return code, _text(reply)
+        except (ValueError, OverflowError) as error:
+            # A host, port or name that cannot be put on the wire.
+            self._give_up(SenderFailure("misconfigured", phase=phase, words=_describe(error)))
+        return code, reply_text(reply)
 
     def _give_up(self, error: DeliveryError) -> NoReturn:
         """End the dialogue in a state from which the next message can start, and raise."""
         answered = error.phase in {"mail", "rcpt", "data", "final_dot"} and error.code
-        is_usable = answered and not error.code.startswith(("421", "-1"))
-        if is_usable and self._server is not None:
+        is_usable = answered and error.code[:1] in {"4", "5"} and not error.code.startswith("421")
+        if is_usable and self._server is not None and self._server.sock is not None:
             with contextlib.suppress(OSError, smtplib.SMTPException):
+                self._server.sock.settimeout(COMMAND)
                 if self._server.rset()[0] == 250:
                     self._used_at = time.monotonic()
                     raise error
         self._drop()
         raise error
-
-
-# --- judgement -----------------------------------------------------------------------------------
-
-
-def judge_mail(code: int, words: str) -> DeliveryError:
-    """A refusal of MAIL FROM is about the account."""
-    if 400 <= code < 500:
-        kind = "throttled"
-    elif code in {530, 534, 535, 538}:
-        kind = "credentials"
-    elif 500 <= code < 600:
-        kind = "identity"
-    else:
-        kind = "transient"
-    return SenderFailure(kind, phase="mail", code=_code(code, words), words=words)
-
-
-def judge_rcpt(code: int, words: str) -> DeliveryError:
-    shown, detail = _code(code, words), _enhanced(words)
-    if code in {530, 535, 538}:
-        return SenderFailure("credentials", phase="rcpt", code=shown, words=words)
-    if (code, detail) == (552, "5.2.2") or detail == "4.2.2":
-        return TemporaryFailure("mailbox_full", phase="rcpt", code=shown, words=words)
-    if 400 <= code < 500:
-        return TemporaryFailure(
-            "greylisted", phase="rcpt", code=shown, words=words, retry_after=GREYLIST_SECONDS
-        )
-    if not 500 <= code < 600:
-        return SenderFailure("transient", phase="rcpt", code=shown, words=words)
-    if detail.startswith("5.7.") or (not detail and code == 554):
-        kind = "blocked"
-    elif detail.startswith("5.1.") or detail == "5.2.1" or not detail:
-        kind = "hard_bounce"
-    else:
-        kind = "rejected"
-    return PermanentFailure(kind, phase="rcpt", code=shown, words=words)
-
-
-def judge_data(phase: str, code: int, words: str) -> DeliveryError:
-    """A refusal of DATA or of the message behind it. A complete reply is never ambiguous."""
-    shown, detail = _code(code, words), _enhanced(words)
-    if code == 454:
-        return SenderFailure("throttled", phase=phase, code=shown, words=words)
-    if code == 421 and phase == "data":
-        return SenderFailure("transient", phase=phase, code=shown, words=words)
-    if 400 <= code < 500:
-        return TemporaryFailure("temporary", phase=phase, code=shown, words=words)
-    if not 500 <= code < 600:
-        return SenderFailure("transient", phase=phase, code=shown, words=words)
-    kind = "blocked" if detail.startswith("5.7.") else "rejected"
-    return PermanentFailure(kind, phase=phase, code=shown, words=words)
-
-
-def _enhanced(words: str) -> str:
-    found = ENHANCED.match(words)
-    return found.group(0) if found else ""
-
-
-def _code(code: int, words: str) -> str:
-    return f"{code} {_enhanced(words)}".strip()
-
-
-def _text(reply: bytes | str) -> str:
-    text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else str(reply)
-    return " ".join(text.split())[:400]
 
 
 def _describe(error: BaseException) -> str:
