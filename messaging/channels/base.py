@@ -93,6 +93,13 @@ class Receipt:
     refused: tuple[Refusal, ...] = ()
 
 
+def without_code(code: str, words: str) -> str:
+    """`words` without the enhanced code that `code` names already: "2.0.0 queued" of "250 2.0.0"
+    is "queued"."""
+    _, _, enhanced = code.partition(" ")
+    return words.removeprefix(enhanced).lstrip() if enhanced else words
+
+
 class DeliveryError(Exception):
     """`kind` is our word for it; `code` and `words` are the provider's, `phase` says how far it
     came."""
@@ -106,11 +113,11 @@ class DeliveryError(Exception):
         words: str = "",
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(f"{kind} at {phase or 'call'}: {code} {words}".strip())
+        super().__init__(f"{kind} at {phase or 'call'}: {code} {without_code(code, words)}".strip())
         self.kind = kind
         self.phase = phase
         self.code = code
-        self.words = words
+        self.words = without_code(code, words)
         self.retry_after = retry_after
 
 

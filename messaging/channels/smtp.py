@@ -30,6 +30,7 @@ from messaging.channels.base import (
     Refusal,
     SenderFailure,
     TemporaryFailure,
+    without_code,
 )
 from messaging.channels.mime import check_person, serialize
 from messaging.channels.smtp_commands import (
@@ -329,12 +330,14 @@ class SmtpEmail(ChannelAdapter):
         if not 200 <= code < 300:
             self._drop()
             raise OutcomeUnknown("no_answer", phase="final_dot", words=f"{code} {words}")
+        shown = shown_code(code, words)
         return Receipt(
-            code=shown_code(code, words),
-            words=words,
+            code=shown,
+            words=without_code(shown, words),
             refused=tuple(
-                Refusal(position, shown_code(code, reply), reply)
+                Refusal(position, shown, without_code(shown, reply))
                 for position, code, reply in refused
+                if (shown := shown_code(code, reply))
             ),
         )
 

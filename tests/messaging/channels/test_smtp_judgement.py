@@ -110,7 +110,7 @@ def test_the_code_and_the_words_of_the_server_are_kept(server, smtp_email):
         smtp_email.send(make_outbound())
 
     assert caught.value.code == "550 5.1.1"
-    assert caught.value.words == "5.1.1 The mailbox 5.1.1 does not exist"
+    assert caught.value.words == "The mailbox 5.1.1 does not exist"
 
 
 def test_greylisting_asks_for_at_least_a_minute(server, smtp_email):
