@@ -1,6 +1,10 @@
+import re
 from typing import Any
 
 from rest_framework import serializers
+from rest_framework.validators import ProhibitSurrogateCharactersValidator
+
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -25,8 +29,25 @@ class StrictSerializer(serializers.Serializer[Any]):
         return value
 
 
+class _ProhibitSurrogates(ProhibitSurrogateCharactersValidator):
+    """REST framework looks at every character in Python, 0.3 ms for a mail: search first."""
+
+    def __call__(self, value: Any) -> None:
+        if SURROGATE.search(value):
+            super().__call__(value)
+
+
 class StrictCharField(serializers.CharField):
     """A string, and nothing that could be made into one."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.validators = [
+            _ProhibitSurrogates()
+            if isinstance(validator, ProhibitSurrogateCharactersValidator)
+            else validator
+            for validator in self.validators
+        ]
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
