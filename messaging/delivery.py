@@ -109,6 +109,8 @@ class _Batch:
         self.clock = clock
         self.ends_at = ends_at
         self.held_since = time.monotonic()
+        # Asked for here: at import it would be the parent's id, the same for all its children.
+        self.worker = f"{socket.gethostname()}:{os.getpid()}"[:100]
         self.pool = sender_pool.Pool(channel=channel, now=clock())
         self.benched: set[int] = set()
         # Seconds that a hand-over took lately, by sender. The drain's: batch after batch.
@@ -250,7 +252,7 @@ class _Batch:
                     lease_token=job.claim.lease_token,
                     started_at=now,
                     decision=job.decision,
-                    worker=WORKER,
+                    worker=self.worker,
                 )
                 for job in group
             ]
@@ -448,6 +450,3 @@ def _closing_values(outcome: _Outcome) -> tuple[Any, ...]:
         provider_id[:200],
         refused,
     )
-
-
-WORKER = f"{socket.gethostname()}:{os.getpid()}"[:100]
