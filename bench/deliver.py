@@ -27,6 +27,8 @@ PROCESSES = (1, 2)
 WARM_UP = 250
 # A drain that stands still for this long is not slow but broken.
 PATIENCE = 180
+# Enough for seconds: a reference of a fraction of one says more about the moment than about smtplib.
+REFERENCE_MESSAGES = 10_000
 
 
 class Sink:
@@ -44,6 +46,10 @@ class Sink:
         self.process.check()
         return int(self._control.docmd("XCOUNT")[1].split()[0])
 
+    def size(self) -> int:
+        """Bytes of all messages together."""
+        return int(self._control.docmd("XCOUNT")[1].split()[1])
+
     def close(self) -> None:
         self._control.close()
 
@@ -53,7 +59,7 @@ def measure(stage: Stage, *, rounds: int, count: int) -> list[Figure]:
     rates: dict[tuple[str, int], list[float]] = {
         (lane, processes): [] for processes in PROCESSES for lane in TARGETS
     }
-    references: list[float] = []
+    references: dict[tuple[str, int], list[float]] = {key: [] for key in rates}
     with ExitStack() as stack:
         command = [sys.executable, "-m", "bench.smtp_sink", "--keep", str(letter)]
         sink = Sink(stage.start("sink", command))
@@ -62,21 +68,26 @@ def measure(stage: Stage, *, rounds: int, count: int) -> list[Figure]:
         _make_sender(sink.port)
         application, _ = Application.objects.get_or_create(name="bench")
         for number in range(rounds):
-            order = PROCESSES if number % 2 == 0 else tuple(reversed(PROCESSES))
-            for processes in order:
+            # Neither a number of processes nor a lane is always first: the load of a shared machine
+            # drifts, and a fixed order would be taken for a difference.
+            turn = 1 if number % 2 == 0 else -1
+            for processes in PROCESSES[::turn]:
                 with _worker(stage, processes) as worker:
                     for lane in TARGETS:
                         _round(worker, sink, application, lane=lane, count=WARM_UP)
-                    for lane in TARGETS:
+                    for lane in list(TARGETS)[::turn]:
                         rate = _round(worker, sink, application, lane=lane, count=count)
+                        _check_workers(processes)
                         rates[lane, processes].append(rate)
-            references.append(_reference(sink, count=count, letter=letter))
+                        size = sink.size() / count
+                        reference = _reference(sink, size=size, letter=letter)
+                        references[lane, processes].append(reference)
     return [
         Figure(
             f"deliver: {lane}, {processes} process{'es' if processes > 1 else ''}",
             found,
             "smtplib, bytes built before",
-            references,
+            references[lane, processes],
             TARGETS[lane],
         )
         for (lane, processes), found in rates.items()
@@ -174,9 +185,18 @@ def _check(sink: Sink, *, count: int) -> None:
         raise BenchError(f"Of {count} messages: {seen}. No figure comes of that.")
 
 
-def _reference(sink: Sink, *, count: int, letter: Path) -> float:
-    """smtplib with what the platform itself sent first, over one open connection."""
+def _check_workers(processes: int) -> None:
+    """That so many processes really shared the round, or its name would be a lie."""
+    seen = Attempt.objects.values("worker").distinct().count()
+    if seen != processes:
+        raise BenchError(f"{seen} of {processes} processes delivered. No figure comes of that.")
+
+
+def _reference(sink: Sink, *, size: float, letter: Path) -> float:
+    """smtplib with what the platform itself sent first, over one open connection, right after the
+    round that it is held against. `size` is what a message of that round had."""
     sink.reset()
+    count = REFERENCE_MESSAGES
     done = subprocess.run(
         [
             *(sys.executable, "-m", "bench.references.smtplib_loop"),
@@ -190,4 +210,6 @@ def _reference(sink: Sink, *, count: int, letter: Path) -> float:
     )
     if done.returncode or sink.messages() != count:
         raise BenchError(f"smtplib sent {sink.messages()} of {count}: {done.stderr[-1000:]}")
+    if abs(sink.size() / count / size - 1) > 0.01:
+        raise BenchError(f"smtplib sent {sink.size() / count:.0f} bytes each, not {size:.0f}.")
     return count / float(done.stdout)
