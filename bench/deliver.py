@@ -27,7 +27,7 @@ PROCESSES = (1, 2)
 WARM_UP = 250
 # A drain that stands still for this long is not slow but broken.
 PATIENCE = 180
-# Enough for seconds: a reference of a fraction of one says more about the moment than about smtplib.
+# Enough for seconds: a fraction of one says more about the moment than about smtplib.
 REFERENCE_MESSAGES = 10_000
 
 
