@@ -58,6 +58,7 @@ def drain(*, channel: str, lane: str, clock: Clock) -> int:
     """Hand over what is due in one lane until nothing is, or the slice is over. Returns how many
     messages were claimed. `clock` is the database's."""
     ends_at = time.monotonic() + SLICE_SECONDS[lane]
+    pace: dict[int, float] = {}
     total = 0
     while not stopping.is_set():
         lease = timedelta(seconds=settings.LEASE_SECONDS)
@@ -70,7 +71,8 @@ def drain(*, channel: str, lane: str, clock: Clock) -> int:
             # There is probably more: idle workers join in while this one sends.
             doorbell.ring(channel=channel, lane=lane)
         if claimed.claims:
-            _Batch(channel=channel, lane=lane, clock=clock, ends_at=ends_at).run(claimed.claims)
+            batch = _Batch(channel=channel, lane=lane, clock=clock, ends_at=ends_at, pace=pace)
+            batch.run(claimed.claims)
         if not is_full or time.monotonic() >= ends_at:
             break
     close_idle()
@@ -99,16 +101,20 @@ class _Outcome:
 class _Batch:
     """The claims of one round, and everything that is known only while they are sent."""
 
-    def __init__(self, *, channel: str, lane: str, clock: Clock, ends_at: float) -> None:
+    def __init__(
+        self, *, channel: str, lane: str, clock: Clock, ends_at: float, pace: dict[int, float]
+    ) -> None:
         self.channel = channel
         self.lane = lane
         self.clock = clock
         self.ends_at = ends_at
         self.held_since = time.monotonic()
+        # Asked for here: at import it would be the parent's id, the same for all its children.
+        self.worker = f"{socket.gethostname()}:{os.getpid()}"[:100]
         self.pool = sender_pool.Pool(channel=channel, now=clock())
         self.benched: set[int] = set()
-        # Seconds that a hand-over took lately, by sender.
-        self.pace: dict[int, float] = {}
+        # Seconds that a hand-over took lately, by sender. The drain's: batch after batch.
+        self.pace = pace
 
     def run(self, claims: list[Claim]) -> None:
         waiting = claims
@@ -246,7 +252,7 @@ class _Batch:
                     lease_token=job.claim.lease_token,
                     started_at=now,
                     decision=job.decision,
-                    worker=WORKER,
+                    worker=self.worker,
                 )
                 for job in group
             ]
@@ -444,6 +450,3 @@ def _closing_values(outcome: _Outcome) -> tuple[Any, ...]:
         provider_id[:200],
         refused,
     )
-
-
-WORKER = f"{socket.gethostname()}:{os.getpid()}"[:100]

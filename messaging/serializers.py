@@ -9,7 +9,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from core.addresses import CONTROL, InvalidAddress, parse_address
-from core.serializers import StrictCharField, StrictSerializer
+from core.serializers import SharedFields, StrictCharField, StrictSerializer
 from messaging.channels.base import EmailContent
 from messaging.intake import Handling
 from messaging.models import ChannelChoices, Lane, Message, Policy, Reason
@@ -235,7 +235,7 @@ class MessageQuery(StrictSerializer):
     created_before = MomentField(required=False, help_text="Before this moment.")
 
 
-class Accepted(serializers.Serializer[Message]):
+class Accepted(SharedFields):
     id = serializers.UUIDField()
     status = serializers.CharField()
     created_at = serializers.DateTimeField()

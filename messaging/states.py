@@ -4,6 +4,7 @@ to update was overtaken, which is no error.
 `MOVES` is the whole machine; each function below is one of its arrows and says who walks it.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -137,15 +138,14 @@ def _held(pk: UUID, lease_token: int) -> QuerySet[Message]:
 
 def release(claims: Sequence[Claim], *, now: datetime) -> None:
     """sending -> pending, by the drain that held them and will not get to them: due at once."""
+    # Claims of one batch share a few tokens, mostly the first: a statement for each token.
+    by_token: dict[int, list[UUID]] = defaultdict(list)
+    for claim in claims:
+        by_token[claim.lease_token].append(claim.message.pk)
     with transaction.atomic():
-        for claim in claims:
-            _move(
-                _held(claim.message.pk, claim.lease_token),
-                Status.PENDING,
-                leased_until=None,
-                claims=0,
-                due_at=now,
-            )
+        for token, ids in by_token.items():
+            ours = Message.objects.filter(pk__in=ids, status=Status.SENDING, lease_token=token)
+            _move(ours, Status.PENDING, leased_until=None, claims=0, due_at=now)
 
 
 def succeed(ids: Iterable[UUID], *, sender_id: int, now: datetime) -> int:
