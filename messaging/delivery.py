@@ -11,18 +11,17 @@ import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import structlog
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
 from core.clock import Clock
 from core.masking import mask_addresses
 from core.secrets import UnreadableSecret
 from messaging import doorbell, metrics, sender_pool, states
+from messaging.attempts import Job, Outcome, close_attempts, start_attempts, word_of
 from messaging.channels.base import (
     ChannelAdapter,
     DeliveryError,
@@ -31,7 +30,6 @@ from messaging.channels.base import (
     PermanentFailure,
     Receipt,
     SenderFailure,
-    TemporaryFailure,
     content_from_json,
 )
 from messaging.channels.registry import adapter_for, close_idle
@@ -79,25 +77,6 @@ def drain(*, channel: str, lane: str, clock: Clock) -> int:
     return total
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """One claim with the sender it was given, and why that one."""
-
-    claim: Claim
-    sender: Sender
-    decision: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    """What came of a job; `result` is None for one that was not handed over at all."""
-
-    job: _Job
-    attempt: Attempt
-    result: Receipt | DeliveryError | None
-    at: datetime
-
-
 class _Batch:
     """The claims of one round, and everything that is known only while they are sent."""
 
@@ -113,6 +92,8 @@ class _Batch:
         self.worker = f"{socket.gethostname()}:{os.getpid()}"[:100]
         self.pool = sender_pool.Pool(channel=channel, now=clock())
         self.benched: set[int] = set()
+        # Claims whose sender failed in this round.
+        self.again: list[Claim] = []
         # Seconds that a hand-over took lately, by sender. The drain's: batch after batch.
         self.pace = pace
 
@@ -120,19 +101,21 @@ class _Batch:
         waiting = claims
         while waiting:
             jobs = self._allot(waiting)
-            waiting = self._work(jobs)
+            self.again = []
+            self._work(jobs)
+            waiting = self.again
 
-    def _allot(self, claims: list[Claim]) -> deque[_Job]:
+    def _allot(self, claims: list[Claim]) -> deque[Job]:
         """Give each claim a sender; those that get none go back with the reason."""
         now = self.clock()
         allotment = self.pool.allot([c.message.application_id for c in claims], now=now)
-        jobs: list[_Job] = []
+        jobs: list[Job] = []
         without: dict[int, list[Claim]] = defaultdict(list)
         for claim, sender, decision in zip(
             claims, allotment.senders, allotment.decisions, strict=True
         ):
             if sender is not None:
-                jobs.append(_Job(claim, sender, decision))
+                jobs.append(Job(claim, sender, decision))
             else:
                 without[claim.message.application_id].append(claim)
         for application_id, stranded in without.items():
@@ -150,72 +133,70 @@ class _Batch:
         # One sender's messages follow each other, so that its connection is used without pauses.
         return deque(sorted(jobs, key=lambda job: job.sender.pk))
 
-    def _work(self, jobs: deque[_Job]) -> list[Claim]:
-        """Hand over `jobs`. Returns the claims whose sender failed: they get another one."""
-        again: list[Claim] = []
-        outcomes: list[_Outcome] = []
+    def _work(self, jobs: deque[Job]) -> None:
+        """Hand over `jobs`. Claims whose sender failed are left in `again`: they get another."""
+        outcomes: list[Outcome] = []
         while jobs:
             if stopping.is_set() or time.monotonic() >= self.ends_at:
                 self._commit(outcomes, [])
-                self._release(jobs, again)
-                return []
-            group = self._next_group(jobs, again)
+                self._release(jobs)
+                return
+            group = self._still_ours(self._next_group(jobs), jobs)
             attempts = self._commit(outcomes, group)
             outcomes = self._hand_over(list(zip(group, attempts, strict=True)))
-            again += [
+            self.again += [
                 outcome.job.claim
                 for outcome in outcomes
                 if outcome.result is None or isinstance(outcome.result, SenderFailure)
             ]
         self._commit(outcomes, [])
-        return again
 
-    def _next_group(self, jobs: deque[_Job], again: list[Claim]) -> list[_Job]:
+    def _next_group(self, jobs: deque[Job]) -> list[Job]:
         """The next few jobs of one sender. Jobs of a benched sender are passed to `again`."""
-        group: list[_Job] = []
-        while jobs and len(group) < self._group_size(jobs[0]):
-            if group and jobs[0].sender.pk != group[0].sender.pk:
+        group: list[Job] = []
+        room = GROUP
+        while jobs:
+            job = jobs[0]
+            room = min(room, self._group_size(job))
+            if len(group) >= room or (group and job.sender.pk != group[0].sender.pk):
                 break
-            job = jobs.popleft()
+            jobs.popleft()
             if job.sender.pk in self.benched:
-                again.append(job.claim)
+                self.again.append(job.claim)
                 sender_pool.give_back(job.sender, 1, now=self.clock())
             else:
                 group.append(job)
-        return self._still_ours(group, jobs)
+        return group
 
-    def _group_size(self, job: _Job) -> int:
+    def _group_size(self, job: Job) -> int:
         """1 where each outcome counts or the provider is slow, so that little is ever in doubt."""
         if self.lane == Lane.HIGH or job.claim.message.policy == Policy.AT_MOST_ONCE:
             return 1
         pace = self.pace.get(job.sender.pk)
         return 1 if pace is None else max(1, min(GROUP, int(GROUP_SECONDS / max(pace, 1e-6))))
 
-    def _still_ours(self, group: list[_Job], jobs: deque[_Job]) -> list[_Job]:
+    def _still_ours(self, group: list[Job], jobs: deque[Job]) -> list[Job]:
         """Renew the leases at half time, and drop what was given to others meanwhile."""
         lease = settings.LEASE_SECONDS
         if time.monotonic() - self.held_since < lease / 2:
             return group
         self.held_since = time.monotonic()
-        kept = states.renew_leases(
-            [job.claim for job in (*group, *jobs)],
-            now=self.clock(),
-            lease=timedelta(seconds=lease),
-        )
+        held = [*(job.claim for job in (*group, *jobs)), *self.again]
+        kept = states.renew_leases(held, now=self.clock(), lease=timedelta(seconds=lease))
+        if len(kept) < len(held):
+            log.warning("leases_lost", count=len(held) - len(kept))
         ours = {claim.message.pk for claim in kept}
-        lost = [job for job in (*group, *jobs) if job.claim.message.pk not in ours]
-        if lost:
-            log.warning("leases_lost", count=len(lost))
-            remaining = [job for job in jobs if job.claim.message.pk in ours]
-            jobs.clear()
-            jobs.extend(remaining)
+        remaining = [job for job in jobs if job.claim.message.pk in ours]
+        jobs.clear()
+        jobs.extend(remaining)
+        self.again = [claim for claim in self.again if claim.message.pk in ours]
         return [job for job in group if job.claim.message.pk in ours]
 
-    def _hand_over(self, group: list[tuple[_Job, Attempt]]) -> list[_Outcome]:
-        outcomes: list[_Outcome] = []
+    def _hand_over(self, group: list[tuple[Job, Attempt]]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
         for job, attempt in group:
             if job.sender.pk in self.benched:
-                outcomes.append(_Outcome(job, attempt, None, self.clock()))
+                outcomes.append(Outcome(job, attempt, None, self.clock()))
                 continue
             started = time.monotonic()
             result = _call(job, attempt)
@@ -225,45 +206,36 @@ class _Batch:
             metrics.HAND_OVER_SECONDS.labels(self.channel, job.sender.name).observe(took)
             if isinstance(result, SenderFailure):
                 self.benched.add(job.sender.pk)
-            outcomes.append(_Outcome(job, attempt, result, self.clock()))
+            outcomes.append(Outcome(job, attempt, result, self.clock()))
         return outcomes
 
-    def _release(self, jobs: Iterable[_Job], again: list[Claim]) -> None:
-        by_sender: dict[int, list[_Job]] = defaultdict(list)
+    def _release(self, jobs: Iterable[Job]) -> None:
+        """Hand back what this drain will not get to."""
+        by_sender: dict[int, list[Job]] = defaultdict(list)
         for job in jobs:
             by_sender[job.sender.pk].append(job)
         for unused in by_sender.values():
             sender_pool.give_back(unused[0].sender, len(unused), now=self.clock())
-        states.release([*(job.claim for job in jobs), *again], now=self.clock())
+        states.release([*(job.claim for job in jobs), *self.again], now=self.clock())
+        self.again = []
         doorbell.ring(channel=self.channel, lane=self.lane)
 
     # --- records ---------------------------------------------------------------------------------
 
-    def _commit(self, outcomes: list[_Outcome], group: list[_Job]) -> list[Attempt]:
+    def _commit(self, outcomes: list[Outcome], group: list[Job]) -> list[Attempt]:
         """One commit: what came of the last group, and the start marks of the next."""
         now = self.clock()
         with transaction.atomic():
             if outcomes:
                 self._record(outcomes)
-            attempts = [
-                Attempt(
-                    message=job.claim.message,
-                    sender=job.sender,
-                    lease_token=job.claim.lease_token,
-                    started_at=now,
-                    decision=job.decision,
-                    worker=self.worker,
-                )
-                for job in group
-            ]
-            Attempt.objects.bulk_create(attempts)
+            attempts = start_attempts(group, worker=self.worker, now=now)
         for outcome in outcomes:
             self._count(outcome)
         return attempts
 
-    def _record(self, outcomes: list[_Outcome]) -> None:
-        _close_attempts(outcomes)
-        taken: dict[int, list[_Outcome]] = defaultdict(list)
+    def _record(self, outcomes: list[Outcome]) -> None:
+        close_attempts(outcomes)
+        taken: dict[int, list[Outcome]] = defaultdict(list)
         for outcome in outcomes:
             if isinstance(outcome.result, Receipt):
                 taken[outcome.job.sender.pk].append(outcome)
@@ -281,7 +253,7 @@ class _Batch:
             states.succeed(ids, sender_id=sender_id, now=done[-1].at)
             sender_pool.recovered(done[0].job.sender)
 
-    def _move(self, outcome: _Outcome, error: DeliveryError) -> None:
+    def _move(self, outcome: Outcome, error: DeliveryError) -> None:
         """Where a failure that is charged to the message takes it."""
         claim, sender_id, now = outcome.job.claim, outcome.job.sender.pk, outcome.at
         message = claim.message
@@ -315,9 +287,9 @@ class _Batch:
                 sender_id=sender_id,
             )
 
-    def _count(self, outcome: _Outcome) -> None:
+    def _count(self, outcome: Outcome) -> None:
         message, sender = outcome.job.claim.message, outcome.job.sender
-        word = _word(outcome.result)
+        word = word_of(outcome.result)
         metrics.ATTEMPTS.labels(self.channel, sender.name, word).inc()
         if word == Attempt.Outcome.ACCEPTED:
             metrics.LATENCY_SECONDS.labels(self.channel, self.lane).observe(
@@ -335,7 +307,7 @@ class _Batch:
         )
 
 
-def _call(job: _Job, attempt: Attempt) -> Receipt | DeliveryError:
+def _call(job: Job, attempt: Attempt) -> Receipt | DeliveryError:
     """One hand-over. Whatever the adapter raises that is no `DeliveryError` leaves it open whether
     the provider has the message."""
     try:
@@ -375,78 +347,3 @@ def _adapter(sender: Sender) -> ChannelAdapter:
 def message_id_header(message: Message) -> str:
     """The same at every attempt and with every sender, so that mail clients see one message."""
     return f"<{message.pk}@{settings.MESSAGE_ID_DOMAIN}>"
-
-
-def _word(result: Receipt | DeliveryError | None) -> str:
-    words: dict[type, str] = {
-        Receipt: Attempt.Outcome.ACCEPTED,
-        TemporaryFailure: Attempt.Outcome.TEMPORARY,
-        PermanentFailure: Attempt.Outcome.PERMANENT,
-        SenderFailure: Attempt.Outcome.SENDER,
-        OutcomeUnknown: Attempt.Outcome.UNKNOWN,
-    }
-    return words[type(result)] if result is not None else Attempt.Outcome.NOT_SENT
-
-
-_CLOSED = (
-    "finished_at",
-    "outcome",
-    "unknown_at",
-    "kind",
-    "phase",
-    "provider_code",
-    "provider_words",
-    "provider_message_id",
-    "refused",
-)
-
-
-def _close_attempts(outcomes: list[_Outcome]) -> None:
-    """Write the outcomes. `unknown_at` is set once and never cleared."""
-    fields: list[Any] = [Attempt._meta.get_field(name) for name in _CLOSED]
-    pk = Attempt._meta.pk
-    rows = []
-    for outcome in outcomes:
-        values = _closing_values(outcome)
-        row = [
-            field.get_db_prep_save(value, connection)
-            for field, value in zip(fields, values, strict=True)
-        ]
-        rows.append([*row, pk.get_db_prep_save(outcome.attempt.pk, connection)])
-    assignments = ", ".join(
-        "unknown_at = COALESCE(unknown_at, %s)" if name == "unknown_at" else f"{name} = %s"
-        for name in _CLOSED
-    )
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            f"UPDATE messaging_attempt SET {assignments} WHERE id = %s AND outcome = ''",  # noqa: S608
-            rows,
-        )
-
-
-def _closing_values(outcome: _Outcome) -> tuple[Any, ...]:
-    result = outcome.result
-    word = _word(result)
-    unknown_at = outcome.at if word == Attempt.Outcome.UNKNOWN else None
-    if isinstance(result, Receipt):
-        refused = [
-            {"recipient": r.position, "code": r.code, "words": mask_addresses(r.words)}
-            for r in result.refused
-        ]
-        told = ("", "", result.code, result.words, result.provider_message_id, refused)
-    elif isinstance(result, DeliveryError):
-        told = (result.kind, result.phase, result.code, result.words, "", [])
-    else:
-        told = ("", "", "", "The sender failed on an earlier message of the group.", "", [])
-    kind, phase, code, words, provider_id, refused = told
-    return (
-        outcome.at,
-        word,
-        unknown_at,
-        kind,
-        phase,
-        code[:60],
-        mask_addresses(words)[:500],
-        provider_id[:200],
-        refused,
-    )

@@ -2,14 +2,22 @@ from datetime import timedelta
 
 import pytest
 
+from messaging import delivery, states
 from messaging.channels.base import (
     OutcomeUnknown,
     PermanentFailure,
     SenderFailure,
     TemporaryFailure,
 )
-from messaging.models import Attempt, Status
-from tests.factories import NOON, drain, make_message, make_sender, reloaded
+from messaging.models import Attempt, Message, Status
+from tests.factories import (
+    NOON,
+    drain,
+    make_application,
+    make_message,
+    make_sender,
+    reloaded,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -120,3 +128,68 @@ def test_an_expired_message_fails_without_being_sent(adapter):
     message = reloaded(message)
     assert (message.status, message.reason) == (Status.FAILED, "expired")
     assert adapter.sent == []
+
+
+def test_a_message_that_may_go_out_once_only_shares_its_marks_with_no_other(adapter, monkeypatch):
+    make_sender()
+    application = make_application()
+    for policy in ("at_least_once", "at_least_once", "at_most_once", "at_least_once"):
+        make_message(application=application, policy=policy)
+    groups = []
+    start = delivery.start_attempts
+
+    def record(jobs, **fields):
+        groups.append([job.claim.message.policy for job in jobs])
+        return start(jobs, **fields)
+
+    monkeypatch.setattr(delivery, "start_attempts", record)
+
+    drain()
+
+    assert ["at_most_once"] in groups
+    assert all("at_most_once" not in group or len(group) == 1 for group in groups)
+
+
+def test_leases_are_renewed_at_half_time_for_all_that_is_held(adapter, monkeypatch, settings):
+    settings.LEASE_SECONDS = 0
+    make_sender(name="failing", priority=1)
+    make_sender(name="working")
+    application = make_application()
+    messages = [make_message(application=application) for _ in range(5)]
+    adapter.failures = {"failing": SenderFailure("transient")}
+    held = []
+    renew = states.renew_leases
+
+    def record(claims, **fields):
+        held.append(len(claims))
+        return renew(claims, **fields)
+
+    monkeypatch.setattr(states, "renew_leases", record)
+
+    drain()
+
+    assert {reloaded(message).status for message in messages} == {Status.SUCCESS}
+    # Those of the failed sender are held too, until they get another one.
+    assert held[:2] == [5, 5]
+
+
+def test_what_was_given_to_another_worker_is_not_sent(adapter, settings):
+    settings.LEASE_SECONDS = 0
+    make_sender()
+    application = make_application()
+    first, second = (make_message(application=application) for _ in range(2))
+    send = adapter.send
+
+    def lose_the_second(self, outbound):
+        Message.objects.filter(pk=second.pk).update(lease_token=9)
+        return send(self, outbound)
+
+    adapter.send, before = lose_the_second, adapter.send
+    try:
+        drain()
+    finally:
+        adapter.send = before
+
+    assert reloaded(first).status == Status.SUCCESS
+    assert reloaded(second).status == Status.SENDING
+    assert len(adapter.sent) == 1
