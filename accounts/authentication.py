@@ -10,8 +10,8 @@ from rest_framework.request import Request
 from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.tokens import Token
 
-from accounts.keys import is_valid, record_use
-from accounts.models import ApiKey, Application
+from accounts.keys import find_valid, record_use
+from accounts.models import ApiKey
 from accounts.networks import client_address, is_allowed
 from core.errors import Code
 from core.problems import ProblemError
@@ -28,14 +28,12 @@ class ApplicationToken(Token):
 class Caller:
     """Who is calling. REST framework knows it as `request.user`."""
 
-    application: Application
-    key: ApiKey
+    application_id: int
+    api_key_id: int
+    key_name: str
+    scopes: frozenset[str]
 
     is_authenticated = True
-
-    @property
-    def scopes(self) -> frozenset[str]:
-        return frozenset(self.key.scopes)
 
 
 def issue_token(key: ApiKey) -> str:
@@ -74,24 +72,21 @@ class TokenAuthentication(JWTAuthentication):
 
 def find_caller(token: Token, *, meta: dict[str, Any], now: datetime) -> Caller:
     """Raises `ProblemError` (`invalid_token`, `network_not_allowed`)."""
-    key_id, version, application_id = (token.get(claim) for claim in ("key", "ver", "app"))
-    if not all(isinstance(claim, int) for claim in (key_id, version, application_id)):
+    claims = [token.get(name) for name in ("key", "ver", "app")]
+    if not all(isinstance(claim, int) for claim in claims):
         raise _refusal()
-    key = (
-        ApiKey.objects.select_related("application")
-        .filter(pk=key_id, version=version, application_id=application_id)
-        .first()
-    )
-    if key is None or not is_valid(key, now=now):
+    found = find_valid(*claims, now=now)
+    if found is None:
         raise _refusal()
-    if key.allowed_networks:
+    if found.allowed_networks:
         address = client_address(meta)
-        if not is_allowed(address, key.allowed_networks):
+        if not is_allowed(address, found.allowed_networks):
             raise ProblemError(
                 Code.NETWORK_NOT_ALLOWED, f"This key may not be used from {address}."
             )
-    record_use(key, now=now)
-    return Caller(key.application, key)
+    if found.is_use_due:
+        record_use(found.pk, now=now)
+    return Caller(found.application_id, found.pk, found.key_id, found.scopes)
 
 
 def _refusal() -> ProblemError:

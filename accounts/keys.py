@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,11 +10,12 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F, Q
 
 from accounts.models import ApiKey, Application
 from accounts.networks import IPAddress, is_allowed
+from core.database import first_row
 from core.errors import Code, DomainError
 
 ID_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
@@ -88,8 +90,44 @@ def authenticate_key(
         )
     if not is_allowed(address, key.allowed_networks):
         raise DomainError(Code.NETWORK_NOT_ALLOWED, f"This key may not be used from {address}.")
-    record_use(key, now=now)
+    record_use(key.pk, now=now)
     return key
+
+
+@dataclass(frozen=True, slots=True)
+class ValidKey:
+    """What a request needs to know of its key."""
+
+    pk: int
+    application_id: int
+    key_id: str
+    scopes: frozenset[str]
+    allowed_networks: list[str]
+    is_use_due: bool
+
+
+# Asked on every request. By the ORM it costs 0.5 ms more than the query itself.
+_FIND_VALID = """
+    SELECT k.key_id, k.scopes, k.allowed_networks,
+           k.last_used_at IS NULL OR k.last_used_at < %s
+    FROM accounts_apikey k JOIN accounts_application a ON a.id = k.application_id
+    WHERE k.id = %s AND k.version = %s AND a.id = %s
+      AND k.revoked_at IS NULL AND a.is_active AND (k.expires_at IS NULL OR k.expires_at > %s)
+"""
+
+
+def find_valid(pk: int, version: int, application_id: int, *, now: datetime) -> ValidKey | None:
+    """The key if it is valid now and was not changed since `version`."""
+    at, stale = (
+        connection.ops.adapt_datetimefield_value(moment) for moment in (now, now - LAST_USE_EVERY)
+    )
+    row = first_row(_FIND_VALID, [stale, pk, version, application_id, at])
+    if row is None:
+        return None
+    key_id, scopes, networks, is_use_due = row
+    return ValidKey(
+        pk, application_id, key_id, frozenset(json.loads(scopes)), json.loads(networks), is_use_due
+    )
 
 
 def is_valid(key: ApiKey, *, now: datetime) -> bool:
@@ -105,12 +143,11 @@ def state_of(key: ApiKey, *, now: datetime) -> str:
     return "valid" if key.application.is_active else "switched_off"
 
 
-def record_use(key: ApiKey, *, now: datetime) -> None:
+def record_use(pk: int, *, now: datetime) -> None:
     """At most one write a minute and key, however many requests come."""
-    if key.last_used_at is None or key.last_used_at < now - LAST_USE_EVERY:
-        ApiKey.objects.filter(
-            Q(last_used_at=None) | Q(last_used_at__lt=now - LAST_USE_EVERY), pk=key.pk
-        ).update(last_used_at=now)
+    ApiKey.objects.filter(
+        Q(last_used_at=None) | Q(last_used_at__lt=now - LAST_USE_EVERY), pk=pk
+    ).update(last_used_at=now)
 
 
 def find_key(key_id: str) -> ApiKey:

@@ -20,5 +20,7 @@ class HasScope(BasePermission):
             return True  # No handler for this method: the answer is 405, not a missing scope.
         scope = view.required_scopes[getattr(view, "action", None) or request.method]
         if scope not in caller.scopes:
-            raise ProblemError(Code.MISSING_SCOPE, f"The key {caller.key} lacks the scope {scope}.")
+            raise ProblemError(
+                Code.MISSING_SCOPE, f"The key {caller.key_name} lacks the scope {scope}."
+            )
         return True

@@ -1,8 +1,14 @@
 import re
 from collections.abc import Callable
+from typing import Any
 
 import structlog
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.messages.middleware import MessageMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import CsrfViewMiddleware
+from django.middleware.locale import LocaleMiddleware
 
 from core.ids import uuid7
 
@@ -35,3 +41,30 @@ class RequestIdMiddleware:
             structlog.contextvars.unbind_contextvars("request_id")
         response.headers["X-Request-ID"] = request_id
         return response
+
+
+class _PagesOnly:
+    """In front of one of Django's: the API has no sessions, forms or languages, and its requests
+    are too many to pay for them."""
+
+    get_response: Callable[[HttpRequest], HttpResponse]
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if request.path_info.startswith("/api/"):
+            return self.get_response(request)
+        return super().__call__(request)  # type: ignore[misc]
+
+
+class Session(_PagesOnly, SessionMiddleware): ...
+
+
+class Locale(_PagesOnly, LocaleMiddleware): ...
+
+
+class Csrf(_PagesOnly, CsrfViewMiddleware): ...
+
+
+class Authentication(_PagesOnly, AuthenticationMiddleware): ...
+
+
+class Messages(_PagesOnly, MessageMiddleware): ...

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from django.db import transaction
 
-from accounts.models import ApiKey
 from core.errors import Code, DomainError
 from messaging import doorbell, metrics, states
 from messaging.channels.base import Channel, EmailContent
@@ -31,7 +30,8 @@ class Handling:
 
 def accept_email(
     *,
-    api_key: ApiKey,
+    application_id: int,
+    api_key_id: int,
     content: EmailContent,
     handling: Handling,
     request_id: str,
@@ -40,8 +40,8 @@ def accept_email(
     """Store one e-mail in one transaction and wake a worker. `content` is validated already."""
     (_, first), *others = content.recipients()
     message = Message(
-        application_id=api_key.application_id,
-        api_key=api_key,
+        application_id=application_id,
+        api_key_id=api_key_id,
         channel=Channel.EMAIL.value,
         lane=handling.lane,
         policy=handling.policy,

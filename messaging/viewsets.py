@@ -71,8 +71,10 @@ class EmailViewSet(ViewSet):
     def create(self, request: Request) -> Response:
         asked = EmailRequest(data=request.data)
         asked.is_valid(raise_exception=True)
+        caller = caller_of(request)
         message = intake.accept_email(
-            api_key=caller_of(request).key,
+            application_id=caller.application_id,
+            api_key_id=caller.api_key_id,
             content=asked.email_content(),
             handling=asked.handling(),
             request_id=request_id_of(request),
@@ -103,8 +105,8 @@ class MessageViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericVi
     def get_queryset(self) -> QuerySet[Message]:
         if getattr(self, "swagger_fake_view", False):
             return Message.objects.none()
-        application = caller_of(self.request).application
-        return Message.objects.filter(application=application).select_related("sender")
+        application_id = caller_of(self.request).application_id
+        return Message.objects.filter(application=application_id).select_related("sender")
 
     def filter_queryset(self, queryset: Any) -> Any:
         if self.action != "list":

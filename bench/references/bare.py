@@ -35,7 +35,7 @@ def send(request: HttpRequest) -> HttpResponse:
     authenticated = TokenAuthentication().authenticate(request)  # type: ignore[arg-type]
     if authenticated is None:
         return HttpResponse(status=401)
-    key = authenticated[0].key
+    caller = authenticated[0]
     asked = json.loads(request.body)
     to, subject, html, text = (asked.get(name) for name in ("to", "subject", "content", "text"))
     if not all(isinstance(value, str) and value for value in (to, subject, html, text)):
@@ -45,7 +45,14 @@ def send(request: HttpRequest) -> HttpResponse:
     with connection.cursor() as cursor:
         cursor.execute(
             INSERT,
-            [pk, key.application_id, key.pk, to.lower(), json.dumps(content), expires_at],
+            [
+                pk,
+                caller.application_id,
+                caller.api_key_id,
+                to.lower(),
+                json.dumps(content),
+                expires_at,
+            ],
         )
         created_at = cursor.fetchone()[0]
     answer = {"id": pk, "status": "pending", "created_at": created_at}

@@ -37,8 +37,8 @@ class SendView(APIView):
         asked.is_valid(raise_exception=True)
         data, caller = asked.validated_data, cast(Caller, request.user)
         message = Message.objects.create(
-            application=caller.application,
-            api_key=caller.key,
+            application_id=caller.application_id,
+            api_key_id=caller.api_key_id,
             channel="email",
             recipient=data["to"],
             content={
