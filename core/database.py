@@ -14,7 +14,7 @@ def first_row(sql: str, parameters: Sequence[Any]) -> tuple[Any, ...] | None:
     transaction, which would be lost with its connection.
     """
     was_open = connection.connection is not None and not connection.in_atomic_block
-    connection.health_check_done = True
+    connection.health_check_done = True  # type: ignore[attr-defined]
     try:
         return _ask(sql, parameters)
     except (OperationalError, InterfaceError):

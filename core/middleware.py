@@ -9,6 +9,7 @@ from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.locale import LocaleMiddleware
+from django.utils.deprecation import MiddlewareMixin
 
 from core.ids import uuid7
 
@@ -43,16 +44,14 @@ class RequestIdMiddleware:
         return response
 
 
-class _PagesOnly:
+class _PagesOnly(MiddlewareMixin):
     """In front of one of Django's: the API has no sessions, forms or languages, and its requests
     are too many to pay for them."""
-
-    get_response: Callable[[HttpRequest], HttpResponse]
 
     def __call__(self, request: HttpRequest) -> Any:
         if request.path_info.startswith("/api/"):
             return self.get_response(request)
-        return super().__call__(request)  # type: ignore[misc]
+        return super().__call__(request)
 
 
 class Session(_PagesOnly, SessionMiddleware): ...

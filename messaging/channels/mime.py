@@ -1,22 +1,25 @@
 """An e-mail as bytes.
 
-The headers are written here and not by `email.message.EmailMessage`: its folding splits a long
-display name at its commas into addresses of their own (Python 3.11), decodes what only looks like
-an encoded word, and refuses U+2028 in a subject. Bodies are the library's.
+Written here and not by `email.message.EmailMessage`: its folding splits a long display name at its
+commas into addresses of their own (Python 3.11), decodes what only looks like an encoded word, and
+refuses U+2028 in a subject; and its bodies took half of the CPU of a drain. What is written is held
+against the standard library's parser by property tests.
 """
 
+import os
 import re
-from base64 import b64encode
+from base64 import b64encode, encodebytes
+from binascii import b2a_qp
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from email.message import EmailMessage
-from email.policy import SMTP
 from email.utils import format_datetime
 
 from messaging.channels.base import EmailContent, Outbound
 
-# Quoted-printable or base64 everywhere: no relay has to speak 8BITMIME, and no line is too long.
-POLICY = SMTP.clone(cte_type="7bit", max_line_length=78)
+# 7 bits everywhere: no relay has to speak 8BITMIME, and no line is too long.
+_LINE_END = re.compile("\r\n|\r|\n")
+_LONG_LINE = re.compile(rb"[^\n]{78}")
+_FOREIGN = bytes(range(128, 256))
 # RFC 2047: a line with an encoded word has at most 76 characters. 39 bytes make a word of 64.
 LINE, WORD_BYTES = 76, 39
 # What may stand in an SMTP command and in a header without quotes.
@@ -48,7 +51,7 @@ def serialize(outbound: Outbound, *, from_name: str, from_address: str, date: da
         "Auto-Submitted: auto-generated",
         "",
     ]
-    return "\r\n".join(lines).encode("ascii") + _bodies(content).as_bytes()
+    return "\r\n".join(lines).encode("ascii") + _bodies(content)
 
 
 def check_address(address: str) -> None:
@@ -124,12 +127,39 @@ def _unbroken(value: str) -> str:
 # --- bodies --------------------------------------------------------------------------------------
 
 
-def _bodies(content: EmailContent) -> EmailMessage:
-    message = EmailMessage(policy=POLICY)
-    if content.text or not content.html:
-        message.set_content(content.text)
-    if content.html and content.text:
-        message.add_alternative(content.html, subtype="html")
-    elif content.html:
-        message.set_content(content.html, subtype="html")
-    return message
+def _bodies(content: EmailContent) -> bytes:
+    """The MIME headers of the message, the empty line, and one part or two to choose from."""
+    if not content.html:
+        return b"MIME-Version: 1.0\r\n" + _part("plain", content.text)
+    if not content.text:
+        return b"MIME-Version: 1.0\r\n" + _part("html", content.html)
+    # 128 random bits are in no part by chance, and nobody can put them there.
+    boundary = b"=_" + os.urandom(16).hex().encode()
+    return b"".join(
+        (
+            b'MIME-Version: 1.0\r\nContent-Type: multipart/alternative;\r\n boundary="',
+            *(boundary, b'"\r\n\r\n--', boundary, b"\r\n", _part("plain", content.text)),
+            *(b"\r\n--", boundary, b"\r\n", _part("html", content.html)),
+            *(b"\r\n--", boundary, b"--\r\n"),
+        )
+    )
+
+
+def _part(subtype: str, text: str) -> bytes:
+    encoding, body = _encoded(_LINE_END.sub("\n", text).encode())
+    header = (
+        f'Content-Type: text/{subtype}; charset="utf-8"\r\n'
+        f"Content-Transfer-Encoding: {encoding}\r\n\r\n"
+    )
+    return header.encode("ascii") + body
+
+
+def _encoded(body: bytes) -> tuple[str, bytes]:
+    """RFC 2045, by the way that takes the least space. Lines end in LF here, in CRLF after."""
+    foreign = 0 if body.isascii() else len(body) - len(body.translate(None, _FOREIGN))
+    if not foreign and not _LONG_LINE.search(body):
+        return "7bit", body.replace(b"\n", b"\r\n")
+    # Quoted-printable makes three bytes of each foreign one, base64 four of three.
+    if foreign * 6 <= len(body):
+        return "quoted-printable", b2a_qp(body, istext=True).replace(b"\n", b"\r\n")
+    return "base64", encodebytes(body.replace(b"\n", b"\r\n")).replace(b"\n", b"\r\n")
