@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, QuerySet
 
 from messaging.models import Attempt, Event, Message, Policy, Reason, Status
 
@@ -148,25 +148,31 @@ def release(claims: Sequence[Claim], *, now: datetime) -> None:
             _move(ours, Status.PENDING, leased_until=None, claims=0, due_at=now)
 
 
-def succeed(ids: Iterable[UUID], *, sender_id: int, now: datetime) -> int:
+_SUCCEED = """
+    UPDATE messaging_message
+    SET status = 'success', reason = '', reason_detail = '', sender_id = %s, leased_until = NULL,
+        claims = 0, finished_at = %s
+    WHERE id IN ({ids}) AND (
+        status IN ('sending', 'pending', 'unknown')
+        OR (status = 'failed' AND reason = 'unknown_outcome')
+    )
+"""
+
+
+def succeed(ids: Sequence[UUID], *, sender_id: int, now: datetime) -> int:
     """-> success, by a drain under whatever token: a positive answer is a fact and always wins.
 
     Also from `pending`, `unknown` and `failed` (`unknown_outcome`): the worker was given up, and
-    then its answer came after all. Returns how many moved.
+    then its answer came after all. Returns how many moved. Past the ORM, which took a third of the
+    CPU of the `high` lane for this one statement.
     """
-    movable = Q(status__in=[Status.SENDING, Status.PENDING, Status.UNKNOWN]) | Q(
-        status=Status.FAILED, reason=Reason.UNKNOWN_OUTCOME
-    )
-    return _move(
-        Message.objects.filter(movable, pk__in=list(ids)),
-        Status.SUCCESS,
-        reason="",
-        reason_detail="",
-        sender_id=sender_id,
-        leased_until=None,
-        claims=0,
-        finished_at=now,
-    )
+    pk: Any = Message._meta.pk
+    finished_at = connection.ops.adapt_datetimefield_value(now)
+    values = [pk.get_db_prep_value(id_, connection) for id_ in ids]
+    sql = _SUCCEED.format(ids=", ".join(["%s"] * len(values)))
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [sender_id, finished_at, *values])
+        return int(cursor.rowcount)
 
 
 def put_back(

@@ -13,7 +13,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from typing import NoReturn
 
 from messaging.channels.base import (
@@ -177,11 +177,10 @@ class SmtpEmail(ChannelAdapter):
         """Connect, greet, encrypt, log in; yields each phase with the server's words."""
         self.close()
         security = self.option("security")
-        context = self._tls_context()
         helo = self.option("helo_name") or _own_name()
         server: smtplib.SMTP
         if security == "tls":
-            server = smtplib.SMTP_SSL(local_hostname=helo, timeout=CONNECT, context=context)
+            server = smtplib.SMTP_SSL(local_hostname=helo, timeout=CONNECT, context=self._tls)
         else:
             server = smtplib.SMTP(local_hostname=helo, timeout=CONNECT)
         # smtplib leaves the name unset when it does not connect by itself; TLS needs it.
@@ -206,7 +205,7 @@ class SmtpEmail(ChannelAdapter):
                         words="The server does not offer STARTTLS; nothing is sent in the clear.",
                     )
                 )
-            code, words = self._ask("tls", CONNECT, partial(start_tls, server, context))
+            code, words = self._ask("tls", CONNECT, partial(start_tls, server, self._tls))
             if code != 220:
                 self._give_up(SenderFailure("transient", phase="tls", code=str(code), words=words))
             yield "tls", getattr(server.sock, "version", lambda: "")() or words
@@ -249,7 +248,9 @@ class SmtpEmail(ChannelAdapter):
             self._give_up(judge_auth(code, words))
         return f"{code} {words}"
 
-    def _tls_context(self) -> ssl.SSLContext:
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """Made once, and only if it is used: it reads all the certificates of the system."""
         context = ssl.create_default_context()
         if not self.option("verify_certificate"):
             context.check_hostname = False
