@@ -1,6 +1,7 @@
 """The few things that we ask of the database past the ORM."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection
@@ -29,3 +30,8 @@ def _ask(sql: str, parameters: Sequence[Any]) -> tuple[Any, ...] | None:
         cursor.execute(sql, parameters)
         row: tuple[Any, ...] | None = cursor.fetchone()
         return row
+
+
+def as_moment(value: datetime | str) -> datetime:
+    """A time as a raw query returns it. SQLite has no type for it and gives text, in UTC."""
+    return datetime.fromisoformat(value).replace(tzinfo=UTC) if isinstance(value, str) else value

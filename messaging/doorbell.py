@@ -87,6 +87,8 @@ def publish(bell: Bell) -> None:
         expiration=HINT_SECONDS,
         timeout=TIMEOUT,
         confirm_timeout=TIMEOUT,
+        # A hint is not worth a write to the broker's disk.
+        delivery_mode="transient",
     )
 
 

@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 
+from core.database import as_moment
 from core.errors import Code, DomainError
 from messaging import doorbell, metrics, states
 from messaging.channels.base import Channel, EmailContent
@@ -55,7 +57,7 @@ def accept_email(
     )
     if others:
         with transaction.atomic():
-            message.save(force_insert=True)
+            _insert(message)
             OtherRecipient.objects.bulk_create(
                 OtherRecipient(
                     message=message, role=position.partition("/")[0], address=address.lower()
@@ -63,7 +65,7 @@ def accept_email(
                 for position, address in others
             )
     else:
-        message.save(force_insert=True)
+        _insert(message)
     metrics.ACCEPTED.labels(message.channel, message.lane).inc()
     doorbell.ring(channel=message.channel, lane=message.lane)
     return message
@@ -85,6 +87,27 @@ def resend(*, message: Message, now: datetime, actor_id: int | None = None) -> N
             "again.",
         )
     doorbell.ring(channel=message.channel, lane=message.lane)
+
+
+def _insert(message: Message) -> None:
+    """One INSERT, its SQL made once: by the ORM it costs a third more. Sets `created_at`."""
+    fields, sql = _insertion()
+    values = [
+        field.get_db_prep_save(getattr(message, field.attname), connection) for field in fields
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        message.created_at = as_moment(cursor.fetchone()[0])
+
+
+@cache
+def _insertion() -> tuple[list[Any], str]:
+    """The fields that are given, and the statement; the database fills in the others."""
+    fields: list[Any] = [f for f in Message._meta.concrete_fields if not f.has_db_default()]
+    columns = ", ".join(field.column for field in fields)
+    places = ", ".join(["%s"] * len(fields))
+    table = Message._meta.db_table
+    return fields, f"INSERT INTO {table} ({columns}) VALUES ({places}) RETURNING created_at"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
