@@ -30,7 +30,8 @@ class Caller:
 
     application_id: int
     api_key_id: int
-    key_name: str
+    key_id: str
+    kind: str
     scopes: frozenset[str]
 
     is_authenticated = True
@@ -86,7 +87,7 @@ def find_caller(token: Token, *, meta: dict[str, Any], now: datetime) -> Caller:
             )
     if found.is_use_due:
         record_use(found.pk, now=now)
-    return Caller(found.application_id, found.pk, found.key_id, found.scopes)
+    return Caller(found.application_id, found.pk, found.key_id, found.kind, found.scopes)
 
 
 def _refusal() -> ProblemError:

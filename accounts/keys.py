@@ -101,6 +101,7 @@ class ValidKey:
     pk: int
     application_id: int
     key_id: str
+    kind: str
     scopes: frozenset[str]
     allowed_networks: list[str]
     is_use_due: bool
@@ -108,7 +109,7 @@ class ValidKey:
 
 # Asked on every request. By the ORM it costs 0.5 ms more than the query itself.
 _FIND_VALID = """
-    SELECT k.key_id, k.scopes, k.allowed_networks,
+    SELECT k.key_id, k.kind, k.scopes, k.allowed_networks,
            k.last_used_at IS NULL OR k.last_used_at < %s
     FROM accounts_apikey k JOIN accounts_application a ON a.id = k.application_id
     WHERE k.id = %s AND k.version = %s AND a.id = %s
@@ -124,9 +125,15 @@ def find_valid(pk: int, version: int, application_id: int, *, now: datetime) -> 
     row = first_row(_FIND_VALID, [stale, pk, version, application_id, at])
     if row is None:
         return None
-    key_id, scopes, networks, is_use_due = row
+    key_id, kind, scopes, networks, is_use_due = row
     return ValidKey(
-        pk, application_id, key_id, frozenset(json.loads(scopes)), json.loads(networks), is_use_due
+        pk=pk,
+        application_id=application_id,
+        key_id=key_id,
+        kind=kind,
+        scopes=frozenset(json.loads(scopes)),
+        allowed_networks=json.loads(networks),
+        is_use_due=is_use_due,
     )
 
 

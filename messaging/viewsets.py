@@ -13,6 +13,7 @@ from rest_framework.viewsets import GenericViewSet, ViewSet
 
 from accounts.authentication import caller_of
 from accounts.models import Scope
+from accounts.permissions import HasScope, MaySendForReal
 from core.errors import Code, FieldError
 from core.ids import lowest_uuid7
 from core.middleware import request_id_of
@@ -34,6 +35,7 @@ CLOCK_SKEW = timedelta(minutes=5)
 
 
 class EmailViewSet(ViewSet):
+    permission_classes = (HasScope, MaySendForReal)
     required_scopes = {"create": Scope.MESSAGES_SEND}
 
     @extend_schema(
