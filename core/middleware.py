@@ -7,7 +7,6 @@ from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
-from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.locale import LocaleMiddleware
 from django.utils.deprecation import MiddlewareMixin
 
@@ -45,7 +44,7 @@ class RequestIdMiddleware:
 
 
 class _PagesOnly(MiddlewareMixin):
-    """In front of one of Django's: the API has no sessions, forms or languages, and its requests
+    """In front of one of Django's: the API has no sessions or languages, and its requests
     are too many to pay for them."""
 
     def __call__(self, request: HttpRequest) -> Any:
@@ -58,9 +57,6 @@ class Session(_PagesOnly, SessionMiddleware): ...
 
 
 class Locale(_PagesOnly, LocaleMiddleware): ...
-
-
-class Csrf(_PagesOnly, CsrfViewMiddleware): ...
 
 
 class Authentication(_PagesOnly, AuthenticationMiddleware): ...

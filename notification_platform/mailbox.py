@@ -13,6 +13,7 @@ from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import URLPattern, path
+from django.views.decorators.clickjacking import xframe_options_sameorigin
 
 SHOWN = 200
 SANDBOX = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -75,6 +76,7 @@ def show_mail(request: HttpRequest, mail_id: UUID) -> HttpResponse:
     )
 
 
+@xframe_options_sameorigin
 def show_html(request: HttpRequest, mail_id: UUID) -> HttpResponse:
     """The HTML part alone, for a frame: no scripts, no requests, no origin."""
     response = HttpResponse(_read_or_404(mail_id).body("html"))

@@ -52,7 +52,7 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^health", r"^metrics$"]
 if TRUSTED_PROXIES:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-X_FRAME_OPTIONS = "SAMEORIGIN"
+X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_AGE = 12 * 3600
 
 ROOT_URLCONF = "notification_platform.urls"
@@ -92,7 +92,7 @@ MIDDLEWARE = [
     "core.middleware.Session",
     "core.middleware.Locale",
     "django.middleware.common.CommonMiddleware",
-    "core.middleware.Csrf",
+    "django.middleware.csrf.CsrfViewMiddleware",
     "core.middleware.Authentication",
     "core.middleware.Messages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.clickjacking import xframe_options_sameorigin
 from unfold.decorators import display
 
 from core.labels import label
@@ -165,7 +166,7 @@ class MessageAdmin(ResendMixin, ReadOnlyAdmin):
         }
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.preview)
+        view = xframe_options_sameorigin(self.admin_site.admin_view(self.preview))
         preview = path("<uuid:pk>/preview/", view, name="messaging_message_preview")
         return [preview, *super().get_urls()]
 

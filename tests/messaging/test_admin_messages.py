@@ -335,3 +335,12 @@ def test_the_history_holds_neither_addresses_nor_contents(operator):
     for entry in LogEntry.objects.all():
         assert "ann@" not in entry.object_repr + entry.change_message
         assert "Hello" not in entry.object_repr + entry.change_message
+
+
+def test_only_the_preview_may_stand_in_a_frame_of_ours(operator):
+    message = make_message()
+    page = reverse("admin:messaging_message_change", args=[message.pk])
+    preview = reverse("admin:messaging_message_preview", args=[message.pk])
+
+    assert operator.get(page)["X-Frame-Options"] == "DENY"
+    assert operator.get(preview)["X-Frame-Options"] == "SAMEORIGIN"
