@@ -24,6 +24,8 @@ def main() -> None:
     arguments.add_argument("--port", type=int, default=int(os.environ.get("PORT") or 8000))
     arguments.add_argument("--data", type=Path, default=Path("var"))
     chosen = arguments.parse_args()
+    # Messages and keys are in there: the data is for its owner's eyes.
+    os.umask(0o077)
     data: Path = chosen.data.resolve()
     data.mkdir(parents=True, exist_ok=True)
     lock = take_lock(data)

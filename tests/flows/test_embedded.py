@@ -118,7 +118,7 @@ def test_a_second_start_keeps_key_password_and_messages(tmp_path):
 
     assert first_secrets == second_secrets
     assert second_total > first_total
-    for name in ("embedded.env", "access.json"):
+    for name in ("embedded.env", "access.json", "notifications.sqlite3"):
         assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
 
 

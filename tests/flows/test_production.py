@@ -1,8 +1,10 @@
 """The production way: gunicorn, Celery worker and beat as processes of their own."""
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from email import message_from_bytes
+from http.client import HTTPConnection
 
 from tests.flows.production import Production, until
 
@@ -100,3 +102,23 @@ def test_a_wrong_password_benches_the_sender_and_the_message_goes_when_it_is_men
     assert "535" in str(waiting["history"])
     assert "ok     auth" in seen
     assert len(production.mail.envelopes) == before + 1
+
+
+def test_a_body_in_chunks_is_read_and_one_that_is_too_large_is_refused(production):
+    def post(*chunks: bytes) -> int:
+        connection = HTTPConnection(production.bind, timeout=10)
+        headers = {
+            "Authorization": f"Bearer {production.token()}",
+            "Content-Type": "application/json",
+            "Transfer-Encoding": "chunked",
+        }
+        path = "/api/v1/messages/email/send"
+        connection.request("POST", path, body=iter(chunks), headers=headers, encode_chunked=True)
+        status = connection.getresponse().status
+        connection.close()
+        return status
+
+    body = json.dumps({"to": "ann@example.com", "subject": "Chunks", "content": "x"}).encode()
+
+    assert post(body[:10], body[10:]) == 202
+    assert post(b'{"content": "', b"x" * 1_048_576, b'"}') == 413
