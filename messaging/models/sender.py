@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
@@ -157,7 +157,9 @@ class SenderWindow(models.Model):
         HOUR = "hour", _("hour")
         DAY = "day", _("day")
 
-    sender = models.ForeignKey(Sender, on_delete=models.CASCADE, related_name="windows")
+    sender = models.ForeignKey(
+        Sender, on_delete=models.CASCADE, related_name="windows", db_index=False
+    )
     window = models.CharField(_("window"), max_length=6, choices=Window)
     started_at = models.DateTimeField(_("started at"))
     used = models.PositiveIntegerField(_("used"), default=0)
@@ -166,7 +168,9 @@ class SenderWindow(models.Model):
         verbose_name = _("used quota")
         verbose_name_plural = _("used quotas")
         constraints = [
-            models.UniqueConstraint(F("sender"), F("window"), name="sender_has_one_row_per_window"),
+            models.UniqueConstraint(
+                fields=["sender", "window"], name="sender_has_one_row_per_window"
+            ),
         ]
 
     def __str__(self) -> str:
