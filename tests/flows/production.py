@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+import psutil
 import psycopg
 from kombu import Connection
 
@@ -23,6 +24,7 @@ from tests.imitations.mail_catcher import MailCatcher
 from tests.imitations.ports import free_port
 from tests.imitations.tcp_proxy import TcpProxy
 
+CELERY = ("celery", "-A", "notification_platform")
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -47,6 +49,8 @@ class Production:
             "REDIS_URL": redis_url,
             "QUEUE_PREFIX": name,
             "PYTHONUNBUFFERED": "1",
+            # Short, so that a test can see a lost lease being found.
+            "LEASE_SECONDS": "5",
         }
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.api_key = self.api_secret = ""
@@ -75,9 +79,8 @@ class Production:
             given="right\n",
         )
         self.start("web", "gunicorn", "notification_platform.wsgi", "-w", "2", "-b", self.bind)
-        celery = ("celery", "-A", "notification_platform")
-        self.start("worker", *celery, "worker", "-P", "prefork", "-c", "2", "--without-mingle")
-        self.start("beat", *celery, "beat")
+        self.start_worker()
+        self.start("beat", *CELERY, "beat")
         until(lambda: self.status_of("/health/ready") == 200, seconds=60, what="ready")
 
     def __exit__(self, *_: object) -> None:
@@ -112,6 +115,20 @@ class Production:
             self.processes[name] = subprocess.Popen(
                 [path, *command[1:]], cwd=ROOT, env=self.environment, stdout=log, stderr=log
             )
+
+    def start_worker(self) -> None:
+        self.start("worker", *CELERY, "worker", "-P", "prefork", "-c", "2", "--without-mingle")
+
+    def kill_worker(self) -> None:
+        """Like a machine that loses its power: the worker and its children, at once."""
+        worker = psutil.Process(self.processes["worker"].pid)
+        for process in (*worker.children(recursive=True), worker):
+            process.kill()
+        self.processes["worker"].wait()
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.environment["DATABASE_URL"]) as connection:
+            return connection.execute(sql).fetchall()
 
     def manage(self, *arguments: str, given: str = "") -> str:
         done = subprocess.run(

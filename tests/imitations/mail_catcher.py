@@ -1,5 +1,7 @@
 """A real SMTP server that keeps what it gets, and takes a login that a test may change."""
 
+import asyncio
+
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
@@ -10,6 +12,8 @@ class MailCatcher:
     def __init__(self, *, username: str, password: str) -> None:
         self.username, self.password = username, password
         self.envelopes: list[Envelope] = []
+        # Seconds between taking a mail and saying so.
+        self.delay = 0.0
         self.controller = Controller(
             self,
             hostname="127.0.0.1",
@@ -22,6 +26,7 @@ class MailCatcher:
         self, server: SMTP, session: Session, envelope: Envelope
     ) -> str:
         self.envelopes.append(envelope)
+        await asyncio.sleep(self.delay)
         return "250 2.0.0 caught"
 
     def _authenticate(
