@@ -116,7 +116,7 @@ class _worker(ExitStack):  # noqa: N801  (reads as a function)
                 *(sys.executable, "-m", "celery", "-A", "notification_platform", "worker"),
                 *("--pool", "prefork", "--concurrency", str(processes)),
                 # Its own name, and no talk with workers of others on the same broker.
-                *("--hostname", f"{stage.name}@%h", "--without-mingle", "--without-gossip"),
+                *("--hostname", f"{stage.name}@%h"),
             ],
         )
         self.callback(self.process.stop)

@@ -29,9 +29,8 @@ case $command in
         check
         queues=$(python -m notification_platform.queues "${WORKER_LANES:-}")
         [ "${WORKER_METRICS_PORT:-0}" = 0 ] || share_metrics
-        # Gossip and mingle make workers talk to each other; ours only talk to the database.
         exec celery -A notification_platform worker -P threads -c "${WORKER_CONCURRENCY:-8}" \
-            -Q "$queues" --without-gossip --without-mingle "$@"
+            -Q "$queues" "$@"
         ;;
     beat)
         check

@@ -20,11 +20,15 @@ def keep_our_logging(**_: Any) -> None:
 
 @signals.celeryd_init.connect
 def refuse_misconfiguration(**_: Any) -> None:
+    from celery.worker.consumer import Gossip, Mingle
     from django.conf import settings
 
     from notification_platform.checks import refuse
 
     refuse()
+    # Workers have nothing to say to each other, and the exclusive queues for it are one more reason
+    # not to come back after a broken connection. What `--without-gossip --without-mingle` says.
+    Gossip.compatible_transports = Mingle.compatible_transports = set()
     if settings.CELERY_BROKER_URL.startswith("memory") and not settings.EMBEDDED:
         raise SystemExit("CELERY_BROKER_URL is not set: a worker of its own would never be woken.")
 

@@ -197,6 +197,9 @@ CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 # Longer than the longest hand-over: connect, commands, data and the wait after the final dot.
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 240
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+# Its queue is exclusive and named after the host. A worker that connects again before RabbitMQ has
+# noticed the loss of the old connection, or a second one on the same host, dies of RESOURCE_LOCKED.
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_SEND_TASK_EVENTS = True
 CELERY_DB_REUSE_MAX = 1000
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True

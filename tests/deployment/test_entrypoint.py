@@ -57,7 +57,7 @@ def test_a_worker_serves_every_lane_unless_told(entrypoint):
     )
     started = (
         "celery -A notification_platform worker -P threads -c 8 "
-        f"-Q {queues},notifications.housekeeping --without-gossip --without-mingle"
+        f"-Q {queues},notifications.housekeeping"
     )
 
     assert entrypoint("worker") == (0, [CHECKED, started, "metrics "], "")
@@ -73,7 +73,7 @@ def test_a_worker_serves_the_lanes_it_is_told(entrypoint):
         QUEUE_PREFIX="blue",
     )
 
-    assert " -c 3 -Q blue.email.high,blue.housekeeping --without-gossip" in lines[1]
+    assert " -c 3 -Q blue.email.high,blue.housekeeping" in lines[1]
     assert lines[1].endswith("--loglevel DEBUG")
 
 

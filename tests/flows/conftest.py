@@ -10,8 +10,9 @@ HERE = Path(__file__).parent
 SERVICES = ("TEST_POSTGRES_URL", "TEST_RABBITMQ_URL", "TEST_REDIS_URL")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Flows start processes: one worker runs them all, one after the other."""
+    """Flows start processes: one worker of xdist, which looks at the marks next, runs them all."""
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.xdist_group("flows"))

@@ -117,7 +117,7 @@ class Production:
             )
 
     def start_worker(self) -> None:
-        self.start("worker", *CELERY, "worker", "-P", "prefork", "-c", "2", "--without-mingle")
+        self.start("worker", *CELERY, "worker", "-P", "prefork", "-c", "2")
 
     def kill_worker(self) -> None:
         """Like a machine that loses its power: the worker and its children, at once."""
@@ -144,8 +144,13 @@ class Production:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def logs(self) -> str:
-        return "\n".join(file.read_text()[-3000:] for file in self.folder.glob("*.log"))
+    def log(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text()
+
+    def stop(self, name: str) -> None:
+        process = self.processes.pop(name)
+        process.terminate()
+        process.wait(timeout=20)
 
     # --- the API ---------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from email import message_from_bytes
 from http.client import HTTPConnection
 from uuid import UUID
 
-from tests.flows.production import Production, until
+from tests.flows.production import CELERY, Production, until
 
 
 def subjects(production: Production) -> list[str]:
@@ -70,6 +70,15 @@ def test_with_the_broker_down_accepting_goes_on_and_the_mail_goes_out_later(prod
     assert took < 20
     assert ready == 503
     until(lambda: len(production.mail.envelopes) == before + 20, seconds=90, what="caught up")
+
+
+def test_a_second_worker_on_the_same_host_works_beside_the_first(production):
+    production.start("worker-2", *CELERY, "worker", "-P", "threads", "-c", "2", "-l", "info")
+
+    until(lambda: "ready." in production.log("worker-2"), seconds=30, what="ready")
+    assert production.processes["worker-2"].poll() is None
+    assert "RESOURCE_LOCKED" not in production.log("worker-2")
+    production.stop("worker-2")
 
 
 def test_a_killed_worker_loses_nothing_and_every_extra_copy_is_explained(production):
