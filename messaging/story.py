@@ -87,4 +87,9 @@ def _told(attempt: Attempt) -> str:
     ours = attempt.kind or attempt.get_outcome_display()
     where = f" at {attempt.phase}" if attempt.phase else ""
     theirs = f"{attempt.provider_code} {attempt.provider_words}".strip()
-    return f"{ours}{where}: {theirs}" if theirs else f"{ours}{where}."
+    told = f"{ours}{where}: {theirs}" if theirs else f"{ours}{where}."
+    if attempt.refused:
+        # By position: history holds no addresses.
+        refused = ", ".join(f"{one['recipient']} ({one['code']})" for one in attempt.refused)
+        told += f" Refused: {refused}."
+    return told

@@ -2,10 +2,12 @@ from datetime import timedelta
 
 import pytest
 
-from messaging import delivery, states
+from messaging import delivery, states, story
 from messaging.channels.base import (
     OutcomeUnknown,
     PermanentFailure,
+    Receipt,
+    Refusal,
     SenderFailure,
     TemporaryFailure,
 )
@@ -193,3 +195,15 @@ def test_what_was_given_to_another_worker_is_not_sent(adapter, settings):
     assert reloaded(first).status == Status.SUCCESS
     assert reloaded(second).status == Status.SENDING
     assert len(adapter.sent) == 1
+
+
+def test_a_recipient_that_was_refused_while_others_were_taken_is_in_the_story(adapter, monkeypatch):
+    make_sender()
+    message = make_message()
+    receipt = Receipt(code="250", words="OK", refused=(Refusal("cc/0", "550 5.1.1", "no"),))
+    monkeypatch.setattr(adapter, "send", lambda self, outbound: receipt)
+
+    drain()
+
+    assert reloaded(message).status == Status.SUCCESS
+    assert story.tell(message)[-1].detail == "accepted: 250 OK Refused: cc/0 (550 5.1.1)."
