@@ -81,6 +81,33 @@ def test_a_second_worker_on_the_same_host_works_beside_the_first(production):
     production.stop("worker-2")
 
 
+def test_a_worker_that_is_stopped_hands_back_what_it_holds(production):
+    token = production.token()
+    production.stop("worker")
+    production.start("worker", *CELERY, "worker", "-P", "threads", "-c", "2")
+    production.mail.delay = 0.1
+    before = len(production.mail.envelopes)
+    try:
+        ids = [production.send(token, subject="Stop") for _ in range(60)]
+        until(lambda: len(production.mail.envelopes) > before + 2, seconds=30, what="under way")
+        production.stop("worker")
+        held = production.query("SELECT status, COUNT(*) FROM messaging_message GROUP BY status")
+        doubts = production.query("SELECT 1 FROM messaging_attempt WHERE outcome = ''")
+    finally:
+        production.mail.delay = 0.0
+        production.start_worker()
+
+    assert dict(held)["pending"] > 0
+    assert "sending" not in dict(held)
+    assert doubts == []
+    until(
+        lambda: all(production.message(token, id_)["status"] == "success" for id_ in ids),
+        seconds=30,
+        what="all sent",
+    )
+    assert len(production.mail.envelopes) == before + 60
+
+
 def test_a_killed_worker_loses_nothing_and_every_extra_copy_is_explained(production):
     token = production.token()
     production.mail.delay = 0.02
