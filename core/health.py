@@ -18,7 +18,8 @@ class NotReady(Exception):
     """A part does not work; the text is shown to whoever asks, so it names no host and no user."""
 
 
-Check = Callable[[], None]
+# Returns what is worth showing besides "ok", or nothing.
+Check = Callable[[], dict[str, object] | None]
 
 
 def check_database() -> None:
@@ -73,11 +74,12 @@ def ready(request: HttpRequest) -> JsonResponse:
 def _result(name: str, check: Check) -> dict[str, object]:
     started = time.monotonic()
     try:
-        check()
+        details = check() or {}
     except NotReady as error:
         return {"status": "failing", "detail": str(error)}
     except Exception as error:
         # The cause may hold hosts and users: it goes to the log, the answer keeps its class only.
         log.warning("health_part_failing", part=name, error=repr(error))
         return {"status": "failing", "detail": type(error).__name__}
-    return {"status": "ok", "milliseconds": round((time.monotonic() - started) * 1000)}
+    milliseconds = round((time.monotonic() - started) * 1000)
+    return {"status": "ok", "milliseconds": milliseconds, **details}

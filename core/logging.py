@@ -1,8 +1,14 @@
 """Log lines as JSON (or readable on a console), each with the request id it belongs to."""
 
 import logging.config
+import re
+from collections.abc import MutableMapping
+from typing import Any
 
 import structlog
+from structlog.typing import WrappedLogger
+
+from core.masking import mask_addresses
 
 SHARED_PROCESSORS: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
@@ -13,6 +19,20 @@ SHARED_PROCESSORS: list[structlog.typing.Processor] = [
 ]
 
 
+# PostgreSQL shows the whole row that it refused, which may be a message.
+DETAIL = re.compile(r"DETAIL:.*")
+
+
+def hide_people(
+    logger: WrappedLogger, name: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """The last look at every line, tracebacks of libraries included: no addresses, no rows."""
+    for key, value in event.items():
+        if isinstance(value, str) and ("@" in value or "DETAIL:" in value):
+            event[key] = mask_addresses(DETAIL.sub("DETAIL: (left out)", value))
+    return event
+
+
 def logging_config(*, level: str, form: str) -> None:
     """Send everything, ours and the libraries', through one formatter to standard error."""
     structlog.configure(
@@ -21,10 +41,10 @@ def logging_config(*, level: str, form: str) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    final: list[structlog.typing.Processor] = (
-        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
         if form == "json"
-        else [structlog.dev.ConsoleRenderer(colors=False)]
+        else structlog.dev.ConsoleRenderer(colors=False)
     )
     logging.config.dictConfig(
         {
@@ -36,7 +56,9 @@ def logging_config(*, level: str, form: str) -> None:
                     "foreign_pre_chain": SHARED_PROCESSORS,
                     "processors": [
                         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                        *final,
+                        structlog.processors.format_exc_info,
+                        hide_people,
+                        renderer,
                     ],
                 }
             },

@@ -92,6 +92,7 @@ class _Batch:
         self.worker = f"{socket.gethostname()}:{os.getpid()}"[:100]
         self.pool = sender_pool.Pool(channel=channel, now=clock())
         self.benched: set[int] = set()
+        self.adapters: dict[int, ChannelAdapter] = {}
         # Claims whose sender failed in this round.
         self.again: list[Claim] = []
         # Seconds that a hand-over took lately, by sender. The drain's: batch after batch.
@@ -199,7 +200,7 @@ class _Batch:
                 outcomes.append(Outcome(job, attempt, None, self.clock()))
                 continue
             started = time.monotonic()
-            result = _call(job, attempt)
+            result = self._call(job, attempt)
             took = time.monotonic() - started
             before = self.pace.get(job.sender.pk, took)
             self.pace[job.sender.pk] = (before + took) / 2
@@ -208,6 +209,44 @@ class _Batch:
                 self.benched.add(job.sender.pk)
             outcomes.append(Outcome(job, attempt, result, self.clock()))
         return outcomes
+
+    def _call(self, job: Job, attempt: Attempt) -> Receipt | DeliveryError:
+        """One hand-over. Whatever the adapter raises that is no `DeliveryError` leaves it open
+        whether the provider has the message."""
+        message = job.claim.message
+        try:
+            outbound = Outbound(
+                attempt_id=str(attempt.pk),
+                message_id=message_id_header(message),
+                content=content_from_json(message.channel, message.content),
+            )
+        except TypeError as error:
+            return PermanentFailure("rejected", phase="content", words=str(error)[:200])
+        try:
+            adapter = self._adapter(job.sender)
+        except SenderFailure as error:
+            return error
+        try:
+            return adapter.send(outbound)
+        except DeliveryError as error:
+            return error
+        except Exception as error:
+            log.exception("adapter_broke", adapter=adapter.name, sender=job.sender.name)
+            adapter.close()
+            return OutcomeUnknown("internal_error", words=type(error).__name__)
+
+    def _adapter(self, sender: Sender) -> ChannelAdapter:
+        """Asked for once a batch: opening the credentials costs more than looking. Raises
+        `SenderFailure`."""
+        if sender.pk not in self.adapters:
+            try:
+                self.adapters[sender.pk] = adapter_for(sender.account(), sender.adapter)
+            except UnreadableSecret as error:
+                raise SenderFailure("misconfigured", phase="configure", words=str(error)) from error
+            except KeyError as error:
+                words = f"There is no adapter {sender.adapter!r}."
+                raise SenderFailure("misconfigured", phase="configure", words=words) from error
+        return self.adapters[sender.pk]
 
     def _release(self, jobs: Iterable[Job]) -> None:
         """Hand back what this drain will not get to."""
@@ -305,43 +344,6 @@ class _Batch:
             sender=sender.name,
             outcome=word,
         )
-
-
-def _call(job: Job, attempt: Attempt) -> Receipt | DeliveryError:
-    """One hand-over. Whatever the adapter raises that is no `DeliveryError` leaves it open whether
-    the provider has the message."""
-    try:
-        outbound = Outbound(
-            attempt_id=str(attempt.pk),
-            message_id=message_id_header(job.claim.message),
-            content=content_from_json(job.claim.message.channel, job.claim.message.content),
-        )
-    except TypeError as error:
-        return PermanentFailure("rejected", phase="content", words=str(error)[:200])
-    try:
-        adapter = _adapter(job.sender)
-    except SenderFailure as error:
-        return error
-    try:
-        return adapter.send(outbound)
-    except DeliveryError as error:
-        return error
-    except Exception as error:
-        log.exception("adapter_broke", adapter=adapter.name, sender=job.sender.name)
-        adapter.close()
-        return OutcomeUnknown("internal_error", words=type(error).__name__)
-
-
-def _adapter(sender: Sender) -> ChannelAdapter:
-    """Raises `SenderFailure`."""
-    try:
-        return adapter_for(sender.account(), sender.adapter)
-    except UnreadableSecret as error:
-        raise SenderFailure("misconfigured", phase="configure", words=str(error)) from error
-    except KeyError as error:
-        raise SenderFailure(
-            "misconfigured", phase="configure", words=f"There is no adapter {sender.adapter!r}."
-        ) from error
 
 
 def message_id_header(message: Message) -> str:

@@ -2,6 +2,7 @@
 the same cost on ten thousand and on ten million rows."""
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, TypeVar
 from uuid import UUID
@@ -9,10 +10,13 @@ from uuid import UUID
 from django.db.models import Model, Q, QuerySet
 
 from accounts.models import Application
+from core.ids import lowest_uuid7
 from messaging.models import Attempt, Message, OtherRecipient
 
 # Of each kind of match, so many of the newest are found.
 LIMIT = 1000
+# Ids are made by the clocks of web processes, `created_at` by the database's.
+CLOCK_SKEW = timedelta(minutes=5)
 # How far back a list looks that is narrowed by something no index knows.
 NEWEST = 100_000
 
@@ -41,6 +45,15 @@ def _matches(text: str) -> Iterator[QuerySet[Any, UUID]]:
     yield references.order_by("-pk").values_list("pk", flat=True)
     attempts = Attempt.objects.filter(provider_message_id=text).order_by("-message_id")
     yield attempts.values_list("message_id", flat=True)
+
+
+def created_since(moment: datetime) -> Q:
+    """Ids sort by time, so the primary key is walked; `created_at` has the last word."""
+    return Q(pk__gte=lowest_uuid7(moment - CLOCK_SKEW), created_at__gte=moment)
+
+
+def created_before(moment: datetime) -> Q:
+    return Q(pk__lt=lowest_uuid7(moment + CLOCK_SKEW), created_at__lt=moment)
 
 
 def as_uuid(text: str) -> UUID | None:

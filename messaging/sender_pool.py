@@ -7,7 +7,7 @@ together stay below them; what was not used is given back.
 
 import heapq
 import random
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -74,26 +74,28 @@ class Pool:
 
     def allot(self, application_ids: Sequence[int], *, now: datetime) -> Allotment:
         """Give every message (by the id of its application) a sender, quota reserved."""
-        wanted = self._choose(application_ids)
-        counts: dict[int, int] = defaultdict(int)
-        for candidate in wanted:
-            if candidate is not None:
-                counts[candidate.sender.pk] += 1
-        granted = {
-            candidate.sender.pk: reserve(candidate.sender, counts[candidate.sender.pk], now=now)
-            for candidate in self.candidates
-            if counts[candidate.sender.pk]
-        }
+        given: list[Candidate | None] = [None] * len(application_ids)
+        open_places = list(range(len(application_ids)))
+        # Whoever loses quota to other workers between reading and reserving is left out of the next
+        # round, so there are at most as many rounds as senders.
+        while open_places:
+            wanted = self._choose([application_ids[place] for place in open_places])
+            granted = self._reserve(wanted, now=now)
+            short: list[int] = []
+            for place, candidate in zip(open_places, wanted, strict=True):
+                if candidate is None:
+                    continue
+                if granted[candidate.sender.pk] > 0:
+                    granted[candidate.sender.pk] -= 1
+                    given[place] = candidate
+                else:
+                    candidate.left = 0
+                    candidate.excluded = "its quota was used up by other workers"
+                    short.append(place)
+            open_places = short
         allotment = Allotment(look_again_at=self._look_again_at(now))
         decisions: dict[tuple[int, int], dict[str, Any]] = {}
-        for application_id, candidate in zip(application_ids, wanted, strict=True):
-            if candidate is not None and granted[candidate.sender.pk] > 0:
-                granted[candidate.sender.pk] -= 1
-            elif candidate is not None:
-                # Others took the quota between reading and reserving: next look.
-                candidate.left = 0
-                candidate.excluded = "its quota was used up by other workers"
-                candidate = None
+        for application_id, candidate in zip(application_ids, given, strict=True):
             sender = candidate.sender if candidate is not None else None
             # One dict per (sender, application) of the batch, not one per message.
             key = (sender.pk if sender else 0, application_id)
@@ -102,6 +104,15 @@ class Pool:
             allotment.senders.append(sender)
             allotment.decisions.append(decisions[key])
         return allotment
+
+    def _reserve(self, wanted: list[Candidate | None], *, now: datetime) -> dict[int, int]:
+        """How many of the messages that were given to each sender it may really take."""
+        counts = Counter(c.sender.pk for c in wanted if c is not None)
+        return {
+            c.sender.pk: reserve(c.sender, counts[c.sender.pk], now=now)
+            for c in self.candidates
+            if counts[c.sender.pk]
+        }
 
     def failed(self, sender: Sender, error: SenderFailure, *, now: datetime) -> None:
         """Bench `sender` in its row and take it out of this pool."""
@@ -184,11 +195,7 @@ class Pool:
 
 
 def _candidate(sender: Sender, now: datetime) -> Candidate:
-    used = {
-        row.window: row.used
-        for row in sender.windows.all()
-        if row.started_at >= sender.window_start(row.window, now)
-    }
+    used = sender.used_quota(now)
     lefts = {
         window: max(0, limit - used.get(window, 0)) for window, limit in sender.limits().items()
     }

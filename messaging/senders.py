@@ -109,11 +109,7 @@ class SenderState:
 
 def state_of(sender: Sender, *, now: datetime) -> SenderState:
     """Reads `sender.windows`, which lists prefetch."""
-    used = {
-        row.window: row.used
-        for row in sender.windows.all()
-        if row.started_at >= sender.window_start(row.window, now)
-    }
+    used = sender.used_quota(now)
     today = used.get("day", 0)
     if not sender.is_active:
         return SenderState("switched_off", today)

@@ -1,4 +1,3 @@
-from datetime import timedelta
 from typing import Any
 
 from django.db.models import QuerySet
@@ -15,10 +14,9 @@ from accounts.authentication import caller_of
 from accounts.models import Scope
 from accounts.permissions import HasScope, MaySendForReal
 from core.errors import Code, FieldError
-from core.ids import lowest_uuid7
 from core.middleware import request_id_of
 from core.problems import ProblemError
-from messaging import intake
+from messaging import intake, search
 from messaging.models import Message, OtherRecipient
 from messaging.serializers import (
     Accepted,
@@ -30,8 +28,6 @@ from messaging.serializers import (
 from messaging.story import shown_as
 
 PAGE_PARAMETERS = frozenset({"page", "page_size", "cursor"})
-# Ids are made by the clocks of web processes, `created_at` by the database's.
-CLOCK_SKEW = timedelta(minutes=5)
 
 
 class EmailViewSet(ViewSet):
@@ -142,11 +138,10 @@ def filter_messages(queryset: QuerySet[Message], asked: dict[str, Any]) -> Query
         others = OtherRecipient.objects.filter(address=address).values("message")
         found = Message.objects.filter(recipient=address).order_by().values("pk")
         queryset = queryset.filter(pk__in=found.union(others, all=True))
-    # Ids sort by time, so the range is walked on the primary key; `created_at` has the last word.
     if after := asked.get("created_after"):
-        queryset = queryset.filter(pk__gte=lowest_uuid7(after - CLOCK_SKEW), created_at__gte=after)
+        queryset = queryset.filter(search.created_since(after))
     if before := asked.get("created_before"):
-        queryset = queryset.filter(pk__lt=lowest_uuid7(before + CLOCK_SKEW), created_at__lt=before)
+        queryset = queryset.filter(search.created_before(before))
     return queryset
 
 

@@ -10,14 +10,11 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Application
-from core.ids import lowest_uuid7
 from messaging.admin.reading import ChoiceFilter
 from messaging.models import WAITING_REASONS, ChannelChoices, Lane, Reason, Status
-from messaging.search import among_newest, of_any_application
+from messaging.search import among_newest, created_since, of_any_application
 from messaging.story import shown_as
 
-# Ids are made by the clocks of web processes, `created_at` by the database's.
-CLOCK_SKEW = timedelta(minutes=5)
 PERIODS = {
     "1h": (timedelta(hours=1), _("last hour")),
     "1d": (timedelta(days=1), _("last 24 hours")),
@@ -83,6 +80,4 @@ class CreatedFilter(ChoiceFilter):
     choices_shown = [(name, label) for name, (_length, label) in PERIODS.items()]
 
     def narrow(self, rows: QuerySet[Any], value: str) -> QuerySet[Any]:
-        after = timezone.now() - PERIODS[value][0]
-        # Ids sort by time, so the primary key serves; `created_at` has the last word.
-        return rows.filter(pk__gte=lowest_uuid7(after - CLOCK_SKEW), created_at__gte=after)
+        return rows.filter(created_since(timezone.now() - PERIODS[value][0]))

@@ -11,10 +11,10 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.clickjacking import xframe_options_sameorigin
 from unfold.decorators import display
 
 from core.labels import label
+from core.previews import untrusted_html
 from messaging import search
 from messaging.admin import filters
 from messaging.admin.history import OUTCOME_COLORS
@@ -32,8 +32,6 @@ STATUS_COLORS = {
     "scheduled": "info",
 }
 STATUS_WORDS = dict(Status.choices) | {"scheduled": _("scheduled"), "retrying": _("retrying")}
-# The mail must run nothing, load nothing and know nothing of the admin.
-PREVIEW_POLICY = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 @admin.register(Message)
@@ -166,7 +164,7 @@ class MessageAdmin(ResendMixin, ReadOnlyAdmin):
         }
 
     def get_urls(self) -> list[URLPattern]:
-        view = xframe_options_sameorigin(self.admin_site.admin_view(self.preview))
+        view = self.admin_site.admin_view(self.preview)
         preview = path("<uuid:pk>/preview/", view, name="messaging_message_preview")
         return [preview, *super().get_urls()]
 
@@ -177,11 +175,4 @@ class MessageAdmin(ResendMixin, ReadOnlyAdmin):
         message = Message.objects.filter(pk=pk).only("content").first()
         if message is None:
             raise Http404
-        return HttpResponse(
-            message.content.get("html", ""),
-            headers={
-                "Content-Security-Policy": PREVIEW_POLICY,
-                "Cache-Control": "no-store",
-                "Referrer-Policy": "no-referrer",
-            },
-        )
+        return untrusted_html(message.content.get("html", ""))

@@ -139,6 +139,15 @@ class Sender(models.Model):
         all_limits = {"minute": self.per_minute, "hour": self.per_hour, "day": self.per_day}
         return {window: limit for window, limit in all_limits.items() if limit is not None}
 
+    def used_quota(self, now: datetime) -> dict[str, int]:
+        """Messages by window, of those windows that `now` is in. Reads `windows`, which lists
+        prefetch."""
+        return {
+            row.window: row.used
+            for row in self.windows.all()
+            if row.started_at >= self.window_start(row.window, now)
+        }
+
     def window_start(self, window: str, now: datetime) -> datetime:
         """When the window that holds `now` began. Days begin at midnight of the sender's zone."""
         if window == "day":

@@ -196,3 +196,17 @@ def test_a_sender_whose_secret_cannot_be_read_sits_out_and_says_so(adapter, sett
 
     assert "locked: its credentials cannot be read" in reloaded(message).reason_detail
     assert sender.name == "locked"
+
+
+def test_quota_that_others_took_meanwhile_sends_the_rest_to_the_next_at_once():
+    small = make_sender(name="small", priority=1, per_day=5)
+    make_sender(name="large")
+    pool = sender_pool.Pool(channel="email", now=NOON)
+    sender_pool.reserve(small, 3, now=NOON)
+
+    allotment = pool.allot([1] * 5, now=NOON)
+
+    assert Counter(sender.name for sender in allotment.senders) == {"small": 2, "large": 3}
+    assert allotment.decisions[-1]["excluded"] == {
+        "small": "its quota was used up by other workers"
+    }

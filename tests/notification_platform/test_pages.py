@@ -129,3 +129,14 @@ def test_metrics_of_several_processes_show_the_backlog_too(client, monkeypatch, 
     text = client.get("/metrics").content.decode()
 
     assert 'notifications_due{channel="email",lane="normal"} 1.0' in text
+
+
+def test_ready_tells_how_long_the_oldest_due_message_has_waited(client):
+    now = timezone.now()
+    make_message(
+        created_at=now, due_at=now - timedelta(seconds=60), expires_at=now + timedelta(days=1)
+    )
+
+    progress = client.get("/health/ready").json()["parts"]["progress"]
+
+    assert progress["oldest_due_seconds"] == pytest.approx(60, abs=30)

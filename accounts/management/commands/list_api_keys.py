@@ -4,7 +4,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from accounts.keys import is_valid
+from accounts.keys import state_of
 from accounts.models import ApiKey
 from core.commands import PlainCommand
 
@@ -40,10 +40,7 @@ class Command(PlainCommand):
 
 
 def _state(key: ApiKey, now: datetime) -> str:
-    if key.revoked_at is not None:
-        return "revoked"
-    if not key.application.is_active:
-        return "application off"
-    if not is_valid(key, now=now):
-        return "expired"
-    return f"until {key.expires_at:%Y-%m-%d %H:%M}" if key.expires_at else "valid"
+    state = state_of(key, now=now)
+    if state == "valid" and key.expires_at:
+        return f"until {key.expires_at:%Y-%m-%d %H:%M}"
+    return {"switched_off": "application off"}.get(state, state)

@@ -9,6 +9,7 @@ from core.commands import PlainCommand, duration
 from core.errors import DomainError
 from messaging import intake
 from messaging.models import Message, Reason, Status
+from messaging.search import created_since
 
 
 class Command(PlainCommand):
@@ -55,7 +56,7 @@ class Command(PlainCommand):
         if options["ids"]:
             messages = messages.filter(pk__in=options["ids"])
         if options["since"]:
-            messages = messages.filter(created_at__gte=timezone.now() - options["since"])
+            messages = messages.filter(created_since(timezone.now() - options["since"]))
         if options["sender"]:
             messages = messages.filter(sender__name=options["sender"])
         if options["reason"]:
