@@ -14,7 +14,7 @@ _point, _, _armed_by = os.environ.get("CRASH_AT", "").partition("@")
 
 def crash_at(point: str) -> None:
     """Die here, without any clean-up, if `CRASH_AT` says so."""
-    if point != _point:
+    if not _point or point != _point:
         return
     try:
         Path(_armed_by).unlink()

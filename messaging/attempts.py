@@ -1,9 +1,11 @@
 """The rows that say what was handed to whom: written before the call, closed after it."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
 
@@ -16,6 +18,7 @@ from messaging.channels.base import (
     SenderFailure,
     TemporaryFailure,
 )
+from messaging import states
 from messaging.models import Attempt, Sender
 from messaging.states import Claim
 
@@ -39,19 +42,81 @@ class Outcome:
     at: datetime
 
 
-def start_attempts(jobs: Sequence[Job], *, worker: str, now: datetime) -> list[Attempt]:
-    """The marks without which nothing may be handed over. The caller commits them first."""
-    return Attempt.objects.bulk_create(
+START = """
+    INSERT INTO messaging_attempt (
+        id, message_id, sender_id, lease_token, started_at, decision, worker, outcome, kind, phase,
+        provider_code, provider_words, provider_message_id, refused
+    )
+    SELECT mark.id, message.id, mark.sender_id, mark.lease_token, %s, mark.decision, %s,
+        '', '', '', '', '', '', '[]'
+    FROM messaging_message AS message
+    JOIN unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::integer[], %s::jsonb[])
+        AS mark (id, message_id, sender_id, lease_token, decision) ON mark.message_id = message.id
+    WHERE message.id = ANY(%s::uuid[]) AND message.status = 'sending'
+        AND message.lease_token = mark.lease_token AND message.leased_until > %s
+    FOR SHARE OF message
+    RETURNING message_id
+"""
+
+
+def new_attempts(jobs: Sequence[Job], *, worker: str, now: datetime) -> list[Attempt]:
+    """The marks without which nothing may be handed over, not written yet."""
+    return [
         Attempt(
-            message=job.claim.message,
-            sender=job.sender,
+            message_id=job.claim.message.pk,
+            sender_id=job.sender.pk,
             lease_token=job.claim.lease_token,
             started_at=now,
             decision=job.decision,
             worker=worker,
         )
         for job in jobs
-    )
+    ]
+
+
+def start_attempts(attempts: Sequence[Attempt]) -> set[UUID]:
+    """Write the marks; the caller commits them. Returns the messages that may be handed over.
+
+    The others' leases are lost: they belong to others, and this drain, which may have slept, must
+    not hand them over. The sweep looks for marks under a lock on the message; the share lock of
+    `START` makes it pass over a message whose mark is being written.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(START, starting_values(attempts))
+            return {row[0] for row in cursor.fetchall()}
+    # SQLite: one writer at a time, so nobody moves what was just looked at.
+    tokens = {attempt.message_id: attempt.lease_token for attempt in attempts}
+    held = states.still_held(tokens, now=attempts[0].started_at)
+    Attempt.objects.bulk_create(attempt for attempt in attempts if attempt.message_id in held)
+    return held
+
+
+def starting_values(attempts: Sequence[Attempt]) -> list[Any]:
+    """The parameters of `START`."""
+    now, worker = attempts[0].started_at, attempts[0].worker
+    # The attempts of one batch share a few decisions.
+    told: dict[int, str] = {}
+    for attempt in attempts:
+        if id(attempt.decision) not in told:
+            told[id(attempt.decision)] = json.dumps(attempt.decision)
+    messages = [attempt.message_id for attempt in attempts]
+    return [
+        *(now, worker, [attempt.pk for attempt in attempts], messages),
+        [attempt.sender_id for attempt in attempts],
+        [attempt.lease_token for attempt in attempts],
+        [told[id(attempt.decision)] for attempt in attempts],
+        *(messages, now),
+    ]
+
+
+def senders_in_doubt(messages: Sequence[UUID]) -> dict[UUID, set[int]]:
+    """By message: the senders that had it and never answered."""
+    pairs = Attempt.objects.filter(message_id__in=messages, unknown_at__isnull=False)
+    found: dict[UUID, set[int]] = {}
+    for message_id, sender_id in pairs.values_list("message_id", "sender_id"):
+        found.setdefault(message_id, set()).add(sender_id)
+    return found
 
 
 def word_of(result: Receipt | DeliveryError | None) -> str:
@@ -63,6 +128,29 @@ def word_of(result: Receipt | DeliveryError | None) -> str:
         OutcomeUnknown: Attempt.Outcome.UNKNOWN,
     }
     return words[type(result)] if result is not None else Attempt.Outcome.NOT_SENT
+
+
+# Closes those that a provider took. On PostgreSQL; `closing_values` are its parameters.
+CLOSE_ACCEPTED = """
+    UPDATE messaging_attempt AS attempt
+    SET outcome = 'accepted', finished_at = done.at, provider_code = done.code,
+        provider_words = done.words, provider_message_id = done.provider_id, refused = done.refused
+    FROM unnest(%s::uuid[], %s::timestamptz[], %s::text[], %s::text[], %s::text[], %s::jsonb[])
+        AS done (id, at, code, words, provider_id, refused)
+    WHERE attempt.id = done.id AND attempt.outcome = ''
+"""
+
+
+def closing_values(outcomes: Sequence[Outcome]) -> list[Any]:
+    """The parameters of `CLOSE_ACCEPTED`."""
+    columns: tuple[list[Any], ...] = ([], [], [], [], [], [])
+    for outcome in outcomes:
+        assert isinstance(outcome.result, Receipt)
+        closed = _closing_values(outcome)
+        told = (*closed[5:8], json.dumps(closed[8]))
+        for column, value in zip(columns, (outcome.attempt.pk, outcome.at, *told), strict=True):
+            column.append(value)
+    return list(columns)
 
 
 _CLOSED = (
@@ -114,7 +202,7 @@ def _closing_values(outcome: Outcome) -> tuple[Any, ...]:
     elif isinstance(result, DeliveryError):
         told = (result.kind, result.phase, result.code, result.words, "", [])
     else:
-        told = ("", "", "", "The sender failed on an earlier message of the group.", "", [])
+        told = ("", "", "", "Its turn did not come.", "", [])
     kind, phase, code, words, provider_id, refused = told
     return (
         outcome.at,

@@ -1,351 +1,324 @@
 """Claim a batch, give it senders, hand it over, record what came of it.
 
-Nothing is held across a network call: the start marks of a group are committed, the group is handed
-over, and its outcomes are committed together with the next group's marks. A worker that dies leaves
-at most one group without outcomes, which the sweep finds.
+One thread, the drain's, owns the database; the threads of `lines` own the connections to providers.
+Nothing is held across a network call: the marks of a few small groups are committed together with
+the outcomes that have come, the groups are handed over, and so on. A worker that dies leaves at
+most the groups under way without outcomes, which the sweep finds.
 """
 
+import math
 import os
 import socket
 import threading
 import time
-from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections import Counter, deque
+from collections.abc import Sequence
 from datetime import timedelta
+from uuid import UUID
 
 import structlog
-from django.conf import settings
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from core.clock import Clock
-from core.masking import mask_addresses
+from core.crash import crash_at
+from core.flags import SharedFlag
 from core.secrets import UnreadableSecret
-from messaging import doorbell, metrics, sender_pool, states
-from messaging.attempts import Job, Outcome, close_attempts, start_attempts, word_of
-from messaging.channels.base import (
-    ChannelAdapter,
-    DeliveryError,
-    Outbound,
-    OutcomeUnknown,
-    PermanentFailure,
-    Receipt,
-    SenderFailure,
-    content_from_json,
-)
-from messaging.channels.registry import adapter_for, close_idle
-from messaging.models import Attempt, Lane, Message, Policy, Reason, Sender
-from messaging.retries import BACKOFF
-from messaging.states import Claim
+from messaging import doorbell, sender_quotas
+from messaging.attempts import Job, Outcome, new_attempts
+from messaging.channels.base import Account, ChannelAdapter, SenderFailure
+from messaging.channels.registry import connections
+from messaging.holdings import Holdings
+from messaging.lines import PACE, Lines
+from messaging.models import Attempt, Lane, Policy, Sender
+from messaging.outcomes import commit, count
+from messaging.sender_health import Health
 
 log = structlog.get_logger(__name__)
 
 BATCH = 100
-# Outcomes are committed at the latest after this many messages, and about this many seconds.
+# A group is handed to one connection at once: so many messages, and about so many seconds.
 GROUP = 10
 GROUP_SECONDS = 0.05
+# Connections that are worth having where a provider answers at once: some send while the marks of
+# others are committed, and with one message a group, one commit serves several.
+FEW: dict[str, int] = {Lane.HIGH: 4, Lane.NORMAL: 2, Lane.BULK: 2}
+# Where it is slow, as many as it takes to be through with what is queued in about this long; with
+# a backlog, all that it may have.
+SLOW, SOON = 0.005, 0.2
 # A drain works for this long and rings again, so that no lane holds a worker for good.
 SLICE_SECONDS: dict[str, float] = {Lane.HIGH: 10.0, Lane.NORMAL: 5.0, Lane.BULK: 2.0}
-# A full mailbox may be emptied; after a day nobody expects it.
-MAILBOX_FULL_FOR = timedelta(hours=24)
+# A provider that owes an answer for longer gets nothing new; what waits for it goes elsewhere.
+SILENT_SECONDS = 5.0
+# A drain that has nothing to do but wait for late answers leaves that to a thread after so long.
+PATIENCE = 2.0
+DATABASE_AWAY = (OperationalError, InterfaceError)
+# Between two tries to write outcomes down while the database is away, and until they are given up:
+# then their attempts stay without an outcome, and the sweep finds them.
+DATABASE_REST, DATABASE_PATIENCE = 0.5, 600.0
 
-# Set when the process is about to end: drains hand their claims back and stop.
-stopping = threading.Event()
+# Set when the process is about to end: drains hand back what they hold. Children see it too.
+stopping = SharedFlag()
+_late: set[threading.Thread] = set()
 
 
 def drain(*, channel: str, lane: str, clock: Clock) -> int:
     """Hand over what is due in one lane until nothing is, or the slice is over. Returns how many
     messages were claimed. `clock` is the database's."""
-    ends_at = time.monotonic() + SLICE_SECONDS[lane]
-    pace: dict[int, float] = {}
-    total = 0
-    while not stopping.is_set():
-        lease = timedelta(seconds=settings.LEASE_SECONDS)
-        claimed = states.claim_due(
-            channel=channel, lane=lane, limit=BATCH, now=clock(), lease=lease
-        )
-        total += claimed.count
-        is_full = claimed.count == BATCH
-        if is_full:
-            # There is probably more: idle workers join in while this one sends.
-            doorbell.ring(channel=channel, lane=lane)
-        if claimed.claims:
-            batch = _Batch(channel=channel, lane=lane, clock=clock, ends_at=ends_at, pace=pace)
-            batch.run(claimed.claims)
-        if not is_full or time.monotonic() >= ends_at:
-            break
-    close_idle()
-    return total
+    work = _Drain(channel=channel, lane=lane, clock=clock)
+    work.run()
+    connections().close_idle()
+    return work.total
 
 
-class _Batch:
-    """The claims of one round, and everything that is known only while they are sent."""
+def wait_for_late_answers(*, seconds: float) -> None:
+    """Before the process ends: let the threads finish that wait for providers."""
+    ends_at = time.monotonic() + seconds
+    for thread in list(_late):
+        thread.join(max(0.0, ends_at - time.monotonic()))
 
-    def __init__(
-        self, *, channel: str, lane: str, clock: Clock, ends_at: float, pace: dict[int, float]
-    ) -> None:
+
+class _Drain:
+    def __init__(self, *, channel: str, lane: str, clock: Clock) -> None:
         self.channel = channel
         self.lane = lane
         self.clock = clock
-        self.ends_at = ends_at
-        self.held_since = time.monotonic()
+        self.ends_at = time.monotonic() + SLICE_SECONDS[lane]
         # Asked for here: at import it would be the parent's id, the same for all its children.
         self.worker = f"{socket.gethostname()}:{os.getpid()}"[:100]
-        self.pool = sender_pool.Pool(channel=channel, now=clock())
-        self.benched: set[int] = set()
-        self.adapters: dict[int, ChannelAdapter] = {}
-        # Claims whose sender failed in this round.
-        self.again: list[Claim] = []
-        # Seconds that a hand-over took lately, by sender. The drain's: batch after batch.
-        self.pace = pace
+        self.holdings = Holdings(channel=channel, lane=lane, clock=clock)
+        self.health = Health()
+        self.lines = Lines(channel=channel, clock=clock, is_safe=self.holdings.are_safe)
+        self.accounts: dict[int, Account] = {}
+        # What came of groups that are through, not written down yet.
+        self.outcomes: list[Outcome] = []
+        self.total = 0
+        # Whether the last claim was full, so that there is probably more.
+        self.is_more = True
 
-    def run(self, claims: list[Claim]) -> None:
-        waiting = claims
-        while waiting:
-            jobs = self._allot(waiting)
-            self.again = []
-            self._work(jobs)
-            waiting = self.again
-
-    def _allot(self, claims: list[Claim]) -> deque[Job]:
-        """Give each claim a sender; those that get none go back with the reason."""
-        now = self.clock()
-        allotment = self.pool.allot([c.message.application_id for c in claims], now=now)
-        jobs: list[Job] = []
-        without: dict[int, list[Claim]] = defaultdict(list)
-        for claim, sender, decision in zip(
-            claims, allotment.senders, allotment.decisions, strict=True
-        ):
-            if sender is not None:
-                jobs.append(Job(claim, sender, decision))
-            else:
-                without[claim.message.application_id].append(claim)
-        for application_id, stranded in without.items():
-            why = mask_addresses(self.pool.why_nobody(application_id))
-            with transaction.atomic():
-                states.note_waiting(stranded, details={"why": why}, now=now)
-                for claim in stranded:
-                    states.put_back(
-                        claim,
-                        reason=Reason.NO_SENDER,
-                        detail=why,
-                        due_at=allotment.look_again_at or now + sender_pool.LOOK_AGAIN,
-                        tries=claim.message.tries,
-                    )
-        # One sender's messages follow each other, so that its connection is used without pauses.
-        return deque(sorted(jobs, key=lambda job: job.sender.pk))
-
-    def _work(self, jobs: deque[Job]) -> None:
-        """Hand over `jobs`. Claims whose sender failed are left in `again`: they get another."""
-        outcomes: list[Outcome] = []
-        while jobs:
-            if stopping.is_set() or time.monotonic() >= self.ends_at:
-                self._commit(outcomes, [])
-                self._release(jobs)
-                return
-            group = self._still_ours(self._next_group(jobs), jobs)
-            attempts = self._commit(outcomes, group)
-            outcomes = self._hand_over(list(zip(group, attempts, strict=True)))
-            self.again += [
-                outcome.job.claim
-                for outcome in outcomes
-                if outcome.result is None or isinstance(outcome.result, SenderFailure)
-            ]
-        self._commit(outcomes, [])
-
-    def _next_group(self, jobs: deque[Job]) -> list[Job]:
-        """The next few jobs of one sender. Jobs of a benched sender are passed to `again`."""
-        group: list[Job] = []
-        room = GROUP
-        while jobs:
-            job = jobs[0]
-            room = min(room, self._group_size(job))
-            if len(group) >= room or (group and job.sender.pk != group[0].sender.pk):
+    def run(self) -> None:
+        """Until nothing is left that is this drain's. Late answers may be left to a thread, which
+        comes here again."""
+        idle_since: float | None = None
+        while True:
+            try:
+                if self._is_open():
+                    self._take_more()
+                else:
+                    self.holdings.release()
+                self._go_on()
+            except DATABASE_AWAY as error:
+                self._let_go(error)
+            if self.outcomes:
+                continue
+            if self.holdings.queued or self.holdings.waiting or self._may_take_more():
+                idle_since = None
+            elif not self.lines.are_busy:
                 break
-            jobs.popleft()
-            if job.sender.pk in self.benched:
-                self.again.append(job.claim)
-                sender_pool.give_back(job.sender, 1, now=self.clock())
             else:
-                group.append(job)
+                idle_since = idle_since or time.monotonic()
+                if time.monotonic() - idle_since > PATIENCE and self._leave_to_thread():
+                    return
+            if self.lines.are_busy or self.holdings.queued:
+                # Without a line of its own, this drain waits for one that others have.
+                self.outcomes = self.lines.collect(seconds=0.5 if self.lines.are_busy else 0.02)
+        with transaction.atomic():
+            self.health.flush(now=self.clock())
+
+    def _is_open(self) -> bool:
+        return time.monotonic() < self.ends_at and not stopping.is_set()
+
+    def _may_take_more(self) -> bool:
+        return self.is_more and self._is_open()
+
+    def _take_more(self) -> None:
+        """Keep as much queued as is under way, and give what has no sender one."""
+        if self.is_more and self.holdings.queued <= max(GROUP, self.lines.groups.total()):
+            claimed = self.holdings.claim(BATCH)
+            self.total += claimed
+            self.is_more = claimed == BATCH
+            if self.is_more:
+                # Idle workers join in while this one sends.
+                doorbell.ring(channel=self.channel, lane=self.lane)
+        silent = self._silent_senders()
+        for sender in silent:
+            self.holdings.take_away(sender)
+        if self.holdings.waiting:
+            self.accounts.clear()
+            self.holdings.allot(busy=silent, look_again=timedelta(seconds=SILENT_SECONDS))
+
+    def _silent_senders(self) -> list[Sender]:
+        before = time.monotonic() - SILENT_SECONDS
+        return [
+            sender
+            for sender in self.holdings.pool.senders()
+            if (since := connections().silent_since(sender.pk)) is not None and since < before
+        ]
+
+    def _go_on(self) -> None:
+        """One commit: what came of the groups that are through, and the marks of the next."""
+        self.holdings.renew()
+        groups = self._next_groups() if self._is_open() else []
+        outcomes, self.outcomes = self.outcomes, []
+        jobs = [job for group, _ in groups for job in group]
+        if not jobs and not outcomes:
+            return
+        if __debug__ and outcomes:
+            crash_at("before_commit")
+        marks = self._commit(outcomes, jobs)
+        if __debug__ and outcomes:
+            crash_at("after_commit")
+        if __debug__ and jobs:
+            crash_at("after_mark")
+        self._sort(outcomes)
+        for group, adapter in groups:
+            self._start([(job, marks.get(job.claim.message.pk)) for job in group], adapter)
+
+    def _let_go(self, error: Exception) -> None:
+        """The database is away: end the slice, but wait for what is under way."""
+        log.warning("database_away", error=str(error)[:200], held=len(self.holdings.held))
+        self.ends_at = 0.0
+        self.holdings.let_go()
+        connection.close()
+        if not self.outcomes and not self.lines.are_busy:
+            raise error
+        time.sleep(DATABASE_REST)
+
+    # --- hand-over -------------------------------------------------------------------------------
+
+    def _next_groups(self) -> list[tuple[list[Job], ChannelAdapter | SenderFailure]]:
+        """As many groups as there are connections worth having, with a connection for each."""
+        groups: list[tuple[list[Job], ChannelAdapter | SenderFailure]] = []
+        under_way = Counter(self.lines.groups)
+        for sender_id, jobs in list(self.holdings.jobs.items()):
+            while jobs and (free := self._width(jobs, under_way[sender_id])) > 0:
+                adapter = self._borrow(jobs[0].sender)
+                if adapter is None:
+                    break
+                groups.append((self._take_group(jobs, free), adapter))
+                under_way[sender_id] += 1
+        return groups
+
+    def _width(self, jobs: Sequence[Job], under_way: int) -> int:
+        """How many more connections of this sender are worth having."""
+        sender = jobs[0].sender
+        pace = PACE.get(sender.pk, 0.0)
+        wanted = math.ceil((len(jobs) + under_way) * pace / SOON)
+        limit = self._limit(sender)
+        if self.is_more and pace > SLOW:
+            wanted = limit
+        return min(len(jobs), min(limit, max(FEW[self.lane], wanted)) - under_way)
+
+    def _limit(self, sender: Sender) -> int:
+        """One connection is kept for what is urgent."""
+        spared = 0 if self.lane == Lane.HIGH else 1
+        return max(1, sender.max_connections - spared)
+
+    def _take_group(self, jobs: deque[Job], lines: int) -> list[Job]:
+        """1 message where each outcome counts or the provider is slow, so that little is ever in
+        doubt."""
+        pace = PACE.get(jobs[0].sender.pk)
+        size = 1
+        if self.lane != Lane.HIGH and pace is not None:
+            size = max(1, min(GROUP, int(GROUP_SECONDS / max(pace, 1e-6))))
+        size = min(size, math.ceil(len(jobs) / lines))
+        group = [jobs.popleft()]
+        while jobs and len(group) < size:
+            if Policy.AT_MOST_ONCE in {group[0].claim.message.policy, jobs[0].claim.message.policy}:
+                break
+            group.append(jobs.popleft())
         return group
 
-    def _group_size(self, job: Job) -> int:
-        """1 where each outcome counts or the provider is slow, so that little is ever in doubt."""
-        if self.lane == Lane.HIGH or job.claim.message.policy == Policy.AT_MOST_ONCE:
-            return 1
-        pace = self.pace.get(job.sender.pk)
-        return 1 if pace is None else max(1, min(GROUP, int(GROUP_SECONDS / max(pace, 1e-6))))
-
-    def _still_ours(self, group: list[Job], jobs: deque[Job]) -> list[Job]:
-        """Renew the leases at half time, and drop what was given to others meanwhile."""
-        lease = settings.LEASE_SECONDS
-        if time.monotonic() - self.held_since < lease / 2:
-            return group
-        self.held_since = time.monotonic()
-        held = [*(job.claim for job in (*group, *jobs)), *self.again]
-        kept = states.renew_leases(held, now=self.clock(), lease=timedelta(seconds=lease))
-        if len(kept) < len(held):
-            log.warning("leases_lost", count=len(held) - len(kept))
-        ours = {claim.message.pk for claim in kept}
-        remaining = [job for job in jobs if job.claim.message.pk in ours]
-        jobs.clear()
-        jobs.extend(remaining)
-        self.again = [claim for claim in self.again if claim.message.pk in ours]
-        return [job for job in group if job.claim.message.pk in ours]
-
-    def _hand_over(self, group: list[tuple[Job, Attempt]]) -> list[Outcome]:
-        outcomes: list[Outcome] = []
-        for job, attempt in group:
-            if job.sender.pk in self.benched:
-                outcomes.append(Outcome(job, attempt, None, self.clock()))
-                continue
-            started = time.monotonic()
-            result = self._call(job, attempt)
-            took = time.monotonic() - started
-            before = self.pace.get(job.sender.pk, took)
-            self.pace[job.sender.pk] = (before + took) / 2
-            metrics.HAND_OVER_SECONDS.labels(self.channel, job.sender.name).observe(took)
-            if isinstance(result, SenderFailure):
-                self.benched.add(job.sender.pk)
-            outcomes.append(Outcome(job, attempt, result, self.clock()))
-        return outcomes
-
-    def _call(self, job: Job, attempt: Attempt) -> Receipt | DeliveryError:
-        """One hand-over. Whatever the adapter raises that is no `DeliveryError` leaves it open
-        whether the provider has the message."""
-        message = job.claim.message
+    def _borrow(self, sender: Sender) -> ChannelAdapter | SenderFailure | None:
+        """A connection, or why there can be none; None while all are in use."""
         try:
-            outbound = Outbound(
-                attempt_id=str(attempt.pk),
-                message_id=message_id_header(message),
-                content=content_from_json(message.channel, message.content),
+            if sender.pk not in self.accounts:
+                # Opening the credentials costs more than looking.
+                self.accounts[sender.pk] = sender.account()
+            return connections().borrow(
+                self.accounts[sender.pk], sender.adapter, limit=self._limit(sender)
             )
-        except TypeError as error:
-            return PermanentFailure("rejected", phase="content", words=str(error)[:200])
-        try:
-            adapter = self._adapter(job.sender)
-        except SenderFailure as error:
-            return error
-        try:
-            return adapter.send(outbound)
-        except DeliveryError as error:
-            return error
-        except Exception as error:
-            log.exception("adapter_broke", adapter=adapter.name, sender=job.sender.name)
-            adapter.close()
-            return OutcomeUnknown("internal_error", words=type(error).__name__)
+        except UnreadableSecret as error:
+            return SenderFailure("misconfigured", phase="configure", words=str(error))
+        except KeyError:
+            words = f"There is no adapter {sender.adapter!r}."
+            return SenderFailure("misconfigured", phase="configure", words=words)
 
-    def _adapter(self, sender: Sender) -> ChannelAdapter:
-        """Asked for once a batch: opening the credentials costs more than looking. Raises
-        `SenderFailure`."""
-        if sender.pk not in self.adapters:
-            try:
-                self.adapters[sender.pk] = adapter_for(sender.account(), sender.adapter)
-            except UnreadableSecret as error:
-                raise SenderFailure("misconfigured", phase="configure", words=str(error)) from error
-            except KeyError as error:
-                words = f"There is no adapter {sender.adapter!r}."
-                raise SenderFailure("misconfigured", phase="configure", words=words) from error
-        return self.adapters[sender.pk]
-
-    def _release(self, jobs: Iterable[Job]) -> None:
-        """Hand back what this drain will not get to."""
-        by_sender: dict[int, list[Job]] = defaultdict(list)
-        for job in jobs:
-            by_sender[job.sender.pk].append(job)
-        for unused in by_sender.values():
-            sender_pool.give_back(unused[0].sender, len(unused), now=self.clock())
-        states.release([*(job.claim for job in jobs), *self.again], now=self.clock())
-        self.again = []
-        doorbell.ring(channel=self.channel, lane=self.lane)
+    def _start(
+        self, group: list[tuple[Job, Attempt | None]], adapter: ChannelAdapter | SenderFailure
+    ) -> None:
+        """Those without a mark are not ours any more."""
+        lost = [job for job, attempt in group if attempt is None]
+        if lost:
+            self.holdings.forget(job.claim for job in lost)
+            sender_quotas.give_back(lost[0].sender, len(lost), now=self.clock())
+        marked = [(job, attempt) for job, attempt in group if attempt is not None]
+        if isinstance(adapter, SenderFailure):
+            self.outcomes += [Outcome(job, mark, adapter, self.clock()) for job, mark in marked]
+        elif marked:
+            self.lines.start(marked, adapter)
+        else:
+            connections().give_back(adapter)
 
     # --- records ---------------------------------------------------------------------------------
 
-    def _commit(self, outcomes: list[Outcome], group: list[Job]) -> list[Attempt]:
-        """One commit: what came of the last group, and the start marks of the next."""
-        now = self.clock()
-        with transaction.atomic():
-            if outcomes:
-                self._record(outcomes)
-            attempts = start_attempts(group, worker=self.worker, now=now)
+    def _commit(self, outcomes: list[Outcome], jobs: list[Job]) -> dict[UUID, Attempt]:
+        """Outcomes are facts: while the database is away they are tried again until it is back.
+        Then the jobs are not started, for nobody knows whether their marks were written."""
+        marks = new_attempts(jobs, worker=self.worker, now=self.clock())
+        may_be_late = self.holdings.has_lost or not self.holdings.are_safe()
+        patience_ends_at = time.monotonic() + DATABASE_PATIENCE
+        while True:
+            try:
+                out, started = commit(
+                    outcomes, marks, health=self.health, may_be_late=may_be_late
+                )
+                break
+            except DATABASE_AWAY as error:
+                if not outcomes or time.monotonic() > patience_ends_at:
+                    raise
+                log.warning("outcomes_wait_for_database", error=str(error)[:200])
+                connection.close()
+                marks = []
+                self.ends_at, may_be_late = 0.0, True
+                time.sleep(DATABASE_REST)
+        self.lines.out |= out
         for outcome in outcomes:
-            self._count(outcome)
-        return attempts
+            count(outcome)
+        return {mark.message_id: mark for mark in marks if mark.message_id in started}
 
-    def _record(self, outcomes: list[Outcome]) -> None:
-        close_attempts(outcomes)
-        taken: dict[int, list[Outcome]] = defaultdict(list)
+    def _sort(self, outcomes: Sequence[Outcome]) -> None:
+        """What is over is forgotten; what failed for its sender's sake gets another one."""
+        unused: Counter[int] = Counter()
         for outcome in outcomes:
-            if isinstance(outcome.result, Receipt):
-                taken[outcome.job.sender.pk].append(outcome)
-            elif isinstance(outcome.result, SenderFailure):
-                self.pool.failed(outcome.job.sender, outcome.result, now=outcome.at)
-                sender_pool.give_back(outcome.job.sender, 1, now=outcome.at)
-            elif outcome.result is None:
-                sender_pool.give_back(outcome.job.sender, 1, now=outcome.at)
+            job, sender_id = outcome.job, outcome.job.sender.pk
+            is_sender_at_fault = isinstance(outcome.result, SenderFailure)
+            if outcome.result is None or is_sender_at_fault:
+                self.holdings.again(job, is_sender_at_fault=is_sender_at_fault)
+                unused[sender_id] += 1
             else:
-                self._move(outcome, outcome.result)
-        for sender_id, done in taken.items():
-            ids = [outcome.job.claim.message.pk for outcome in done]
-            if time.monotonic() - self.held_since > settings.LEASE_SECONDS:
-                states.note_late(ids, now=done[-1].at)
-            states.succeed(ids, sender_id=sender_id, now=done[-1].at)
-            sender_pool.recovered(done[0].job.sender)
+                self.holdings.forget([job.claim])
+        for sender in self.holdings.pool.senders():
+            if unused[sender.pk]:
+                sender_quotas.give_back(sender, unused[sender.pk], now=self.clock())
+            if sender.pk in self.lines.out:
+                self.holdings.take_away(sender)
 
-    def _move(self, outcome: Outcome, error: DeliveryError) -> None:
-        """Where a failure that is charged to the message takes it."""
-        claim, sender_id, now = outcome.job.claim, outcome.job.sender.pk, outcome.at
-        message = claim.message
-        tries = message.tries + 1
-        detail = mask_addresses(str(error))
-        if isinstance(error, OutcomeUnknown):
-            states.doubt(claim, detail=detail, tries=tries, sender_id=sender_id, now=now)
-        elif isinstance(error, PermanentFailure):
-            states.fail(
-                claim, reason=error.kind, detail=detail, tries=tries, sender_id=sender_id, now=now
-            )
-        elif tries >= states.MAX_TRIES or (
-            error.kind == "mailbox_full" and now - message.created_at > MAILBOX_FULL_FOR
-        ):
-            states.fail(
-                claim,
-                reason=Reason.EXHAUSTED,
-                detail=detail,
-                tries=tries,
-                sender_id=sender_id,
-                now=now,
-            )
-        else:
-            delay = BACKOFF[message.lane].delay(message.tries, retry_after=error.retry_after)
-            states.put_back(
-                claim,
-                reason=Reason.TEMPORARY,
-                detail=detail,
-                due_at=now + delay,
-                tries=tries,
-                sender_id=sender_id,
-            )
+    def _leave_to_thread(self) -> bool:
+        """Let a thread wait for the last answers, so that a provider that is silent holds no place
+        of a worker. False while the process ends: then the worker waits."""
+        if stopping.is_set() or threading.current_thread() in _late:
+            return False
+        self.ends_at = 0.0
+        thread = threading.Thread(target=self._wait_for_answers, name="late-answers")
+        _late.add(thread)
+        thread.start()
+        return True
 
-    def _count(self, outcome: Outcome) -> None:
-        message, sender = outcome.job.claim.message, outcome.job.sender
-        word = word_of(outcome.result)
-        metrics.ATTEMPTS.labels(self.channel, sender.name, word).inc()
-        if word == Attempt.Outcome.ACCEPTED:
-            metrics.LATENCY_SECONDS.labels(self.channel, self.lane).observe(
-                max(0.0, (outcome.at - message.created_at).total_seconds())
-            )
-        # A message that went well has its row; a line for each would cost more than sending it.
-        level = "debug" if word == Attempt.Outcome.ACCEPTED else "info"
-        getattr(log, level)(
-            "attempt_finished",
-            message_id=str(message.pk),
-            attempt_id=str(outcome.attempt.pk),
-            request_id=message.request_id,
-            sender=sender.name,
-            outcome=word,
-        )
-
-
-def message_id_header(message: Message) -> str:
-    """The same at every attempt and with every sender, so that mail clients see one message."""
-    return f"<{message.pk}@{settings.MESSAGE_ID_DOMAIN}>"
+    def _wait_for_answers(self) -> None:
+        try:
+            self.run()
+        except DATABASE_AWAY as error:
+            log.warning("answers_lost", error=str(error)[:200])
+        finally:
+            connection.close()
+            _late.discard(threading.current_thread())

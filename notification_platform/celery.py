@@ -46,11 +46,20 @@ def serve_metrics(**_: Any) -> None:
 
 @signals.worker_shutting_down.connect
 def hand_claims_back(**_: Any) -> None:
-    """With a pool of threads a stop takes as long as one hand-over. Children of a prefork pool do
-    not hear of it: they end with the slice of their drain, ten seconds at most."""
+    """Drains hand back what no provider has yet, and finish the rest. The flag is shared memory:
+    the children of a prefork pool, which do not hear of the stop, see it too."""
     from messaging import delivery
 
     delivery.stopping.set()
+
+
+@signals.worker_process_shutdown.connect
+@signals.worker_shutdown.connect
+def wait_for_late_answers(**_: Any) -> None:
+    from django.conf import settings
+    from messaging import delivery
+
+    delivery.wait_for_late_answers(seconds=settings.CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT)
 
 
 def touch_heartbeat(**_: Any) -> None:

@@ -150,7 +150,10 @@ if SQLITE:
     }
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+    options = DATABASES["default"].setdefault("OPTIONS", {})
+    options.setdefault("connect_timeout", 5)
+    # A process that is frozen inside a transaction must not hold its locks for good.
+    options.setdefault("options", "-c idle_in_transaction_session_timeout=60s")
 DATABASES["default"]["CONN_MAX_AGE"] = 600
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -228,8 +231,9 @@ HEARTBEAT_PATH = env.text("HEARTBEAT_PATH")
 
 # --- Sending -------------------------------------------------------------------------------------
 
-# How long a claim lasts. A drain renews what it still holds at half of it.
-LEASE_SECONDS = env.integer("LEASE_SECONDS", 300, minimum=5, maximum=3600)
+# How long a claim lasts. A drain renews what it holds at a third of it, whatever it waits for, so
+# the work of a worker that died is taken up after this time at the latest.
+LEASE_SECONDS = env.integer("LEASE_SECONDS", 60, minimum=5, maximum=3600)
 # The right-hand side of every Message-ID. It must not change with the sender that is chosen.
 MESSAGE_ID_DOMAIN = env.text("MESSAGE_ID_DOMAIN", "notifications.localhost")
 # `/health/ready` answers 503 when a due message has waited for longer than this.

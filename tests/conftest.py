@@ -9,7 +9,7 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from accounts.authentication import issue_token
-from messaging import delivery, doorbell
+from messaging import delivery, doorbell, lines
 from messaging.channels import registry
 from tests.factories import make_api_key, make_operator
 from tests.fakes import FakeEmail
@@ -44,7 +44,8 @@ def _clean_process() -> Iterator[None]:
     cache.clear()
     delivery.stopping.clear()
     yield
-    registry.close_idle(older_than=0)
+    registry.connections().close_idle(older_than=0)
+    lines.PACE.clear()
     delivery.stopping.clear()
 
 

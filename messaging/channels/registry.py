@@ -1,7 +1,10 @@
-"""Which adapters there are, and the open ones of this thread."""
+"""Which adapters there are, and those that this process keeps open."""
 
+import os
 import threading
 import time
+from collections import defaultdict
+from dataclasses import dataclass, field
 
 from messaging.channels.anymail_email import AnymailEmail
 from messaging.channels.base import Account, Channel, ChannelAdapter
@@ -14,34 +17,91 @@ ADAPTERS: dict[str, type[ChannelAdapter]] = {
 IDLE_SECONDS = 60.0
 
 
-class _Thread(threading.local):
+@dataclass(slots=True)
+class _Account:
+    """The connections of one sender: those that wait, the newest last, and those that are lent,
+    with the moment since which each is silent."""
+
+    waiting: list[tuple[ChannelAdapter, float]] = field(default_factory=list)
+    lent: dict[ChannelAdapter, float] = field(default_factory=dict)
+
+
+class Connections:
+    """The open adapters of one process. An adapter is used by one thread at a time: who borrows it
+    gives it back. Every method may be called from any thread; none waits for a provider but
+    `close_idle`."""
+
     def __init__(self) -> None:
-        # By sender id: (digest of its settings, adapter, monotonic time of last use).
-        self.open: dict[int, tuple[str, ChannelAdapter, float]] = {}
+        self.pid = os.getpid()
+        self._lock = threading.Lock()
+        self._accounts: defaultdict[int, _Account] = defaultdict(_Account)
 
+    def borrow(self, account: Account, adapter_name: str, *, limit: int) -> ChannelAdapter | None:
+        """An adapter for `account`, one with an open connection if there is one; None when `limit`
+        of them are lent. Raises `KeyError` for an adapter that does not exist."""
+        make = ADAPTERS[adapter_name]
+        stale: list[ChannelAdapter] = []
+        with self._lock:
+            mine = self._accounts[account.sender_id]
+            if len(mine.lent) >= limit:
+                return None
+            adapter = None
+            while mine.waiting and adapter is None:
+                known, _ = mine.waiting.pop()
+                if known.account.digest == account.digest:
+                    adapter = known
+                else:
+                    # Its settings have changed since.
+                    stale.append(known)
+            if adapter is None:
+                adapter = make(account)
+            mine.lent[adapter] = time.monotonic()
+        for old in stale:
+            old.close()
+        return adapter
 
-_thread = _Thread()
+    def give_back(self, adapter: ChannelAdapter) -> None:
+        with self._lock:
+            mine = self._accounts[adapter.account.sender_id]
+            if mine.lent.pop(adapter, None) is not None:
+                mine.waiting.append((adapter, time.monotonic()))
 
+    def heard(self, adapter: ChannelAdapter) -> None:
+        """Its provider answered, and gets the next message."""
+        mine = self._accounts[adapter.account.sender_id]
+        if adapter in mine.lent:
+            mine.lent[adapter] = time.monotonic()
 
-def adapter_for(account: Account, adapter_name: str) -> ChannelAdapter:
-    """This thread's adapter for `account`, with whatever it keeps open; a new one when the
-    account's settings changed. Raises `KeyError` for an adapter that does not exist."""
-    known = _thread.open.get(account.sender_id)
-    if known is not None and known[0] != account.digest:
-        known[1].close()
-        known = None
-    adapter = known[1] if known is not None else ADAPTERS[adapter_name](account)
-    _thread.open[account.sender_id] = (account.digest, adapter, time.monotonic())
-    return adapter
+    def silent_since(self, sender_id: int) -> float | None:
+        """The monotonic time since which a provider owes an answer, the oldest of this sender."""
+        with self._lock:
+            mine = self._accounts.get(sender_id)
+            return min(mine.lent.values(), default=None) if mine is not None else None
 
-
-def close_idle(*, older_than: float = IDLE_SECONDS) -> None:
-    """Close this thread's adapters that were not used for `older_than` seconds."""
-    now = time.monotonic()
-    for sender_id, (_, adapter, used_at) in list(_thread.open.items()):
-        if now - used_at >= older_than:
-            del _thread.open[sender_id]
+    def close_idle(self, *, older_than: float = IDLE_SECONDS) -> None:
+        """Close those that nobody borrowed for `older_than` seconds."""
+        before = time.monotonic() - older_than
+        idle: list[ChannelAdapter] = []
+        with self._lock:
+            for mine in self._accounts.values():
+                idle += [adapter for adapter, since in mine.waiting if since <= before]
+                mine.waiting = [kept for kept in mine.waiting if kept[1] > before]
+        for adapter in idle:
             adapter.close()
+
+
+_lock = threading.Lock()
+_current: Connections | None = None
+
+
+def connections() -> Connections:
+    """This process's; a forked child does not use its parent's."""
+    global _current
+    if _current is None or _current.pid != os.getpid():
+        with _lock:
+            if _current is None or _current.pid != os.getpid():
+                _current = Connections()
+    return _current
 
 
 def names_for(channel: Channel | str) -> list[str]:

@@ -1,8 +1,12 @@
+import threading
+import time
+from collections import Counter, defaultdict
 from datetime import timedelta
 
 import pytest
+from django.db import OperationalError
 
-from messaging import delivery, states, story
+from messaging import delivery, lines, states, story
 from messaging.channels.base import (
     OutcomeUnknown,
     PermanentFailure,
@@ -11,7 +15,8 @@ from messaging.channels.base import (
     SenderFailure,
     TemporaryFailure,
 )
-from messaging.models import Attempt, Message, Status
+from messaging.holdings import Holdings
+from messaging.models import Attempt, Event, Message, Status
 from tests.factories import (
     NOON,
     drain,
@@ -132,33 +137,42 @@ def test_an_expired_message_fails_without_being_sent(adapter):
     assert adapter.sent == []
 
 
-def test_a_message_that_may_go_out_once_only_shares_its_marks_with_no_other(adapter, monkeypatch):
+def test_a_message_that_may_go_out_once_only_is_in_a_group_of_its_own(adapter, monkeypatch):
     make_sender()
     application = make_application()
-    for policy in ("at_least_once", "at_least_once", "at_most_once", "at_least_once"):
+    # Fast, so that groups are as large as they get.
+    monkeypatch.setattr(lines, "PACE", defaultdict(lambda: 0.001))
+    monkeypatch.setattr(delivery, "PACE", lines.PACE)
+    for policy in ("at_least_once",) * 4 + ("at_most_once",) + ("at_least_once",) * 4:
         make_message(application=application, policy=policy)
     groups = []
-    start = delivery.start_attempts
+    start = lines.Lines.start
 
-    def record(jobs, **fields):
-        groups.append([job.claim.message.policy for job in jobs])
-        return start(jobs, **fields)
+    def record(self, group, adapter):
+        groups.append([job.claim.message.policy for job, _ in group])
+        start(self, group, adapter)
 
-    monkeypatch.setattr(delivery, "start_attempts", record)
+    monkeypatch.setattr(lines.Lines, "start", record)
 
     drain()
 
     assert ["at_most_once"] in groups
     assert all("at_most_once" not in group or len(group) == 1 for group in groups)
+    assert max(map(len, groups)) > 1
 
 
-def test_leases_are_renewed_at_half_time_for_all_that_is_held(adapter, monkeypatch, settings):
-    settings.LEASE_SECONDS = 0
-    make_sender(name="failing", priority=1)
-    make_sender(name="working")
+def test_leases_are_renewed_in_time_for_all_that_is_held(adapter, monkeypatch, settings):
+    settings.LEASE_SECONDS = 0.3
+    make_sender()
     application = make_application()
-    messages = [make_message(application=application) for _ in range(5)]
-    adapter.failures = {"failing": SenderFailure("transient")}
+    messages = [make_message(application=application) for _ in range(8)]
+    send = adapter.send
+
+    def send_slowly(self, outbound):
+        time.sleep(0.12)
+        return send(self, outbound)
+
+    monkeypatch.setattr(adapter, "send", send_slowly)
     held = []
     renew = states.renew_leases
 
@@ -171,29 +185,164 @@ def test_leases_are_renewed_at_half_time_for_all_that_is_held(adapter, monkeypat
     drain()
 
     assert {reloaded(message).status for message in messages} == {Status.SUCCESS}
-    # Those of the failed sender are held too, until they get another one.
-    assert held[:2] == [5, 5]
+    # Those under way are held too, until their outcome is written down.
+    assert held[0] >= 7
 
 
-def test_what_was_given_to_another_worker_is_not_sent(adapter, settings):
-    settings.LEASE_SECONDS = 0
-    make_sender()
+def test_what_was_given_to_another_worker_while_this_one_slept_is_not_sent(adapter, monkeypatch):
+    sender = make_sender(per_day=100)
     application = make_application()
     first, second = (make_message(application=application) for _ in range(2))
-    send = adapter.send
+    commit = delivery.commit
 
-    def lose_the_second(self, outbound):
+    def wake_up_late(outcomes, marks, **fields):
         Message.objects.filter(pk=second.pk).update(lease_token=9)
-        return send(self, outbound)
+        return commit(outcomes, marks, **fields)
 
-    adapter.send, before = lose_the_second, adapter.send
-    try:
-        drain()
-    finally:
-        adapter.send = before
+    monkeypatch.setattr(delivery, "commit", wake_up_late)
+
+    drain()
 
     assert reloaded(first).status == Status.SUCCESS
     assert reloaded(second).status == Status.SENDING
+    assert (len(adapter.sent), second.attempts.count()) == (1, 0)
+    assert sender.windows.get(window="day").used == 1
+
+
+def test_a_lease_that_ran_out_before_the_mark_is_not_handed_over(adapter):
+    make_sender()
+    message = make_message()
+    moments = iter([NOON] * 3)
+
+    def clock():
+        return next(moments, NOON + timedelta(hours=1))
+
+    delivery.drain(channel="email", lane="normal", clock=clock)
+
+    assert (adapter.sent, message.attempts.count()) == ([], 0)
+    assert reloaded(message).status == Status.SENDING
+
+
+def test_a_worker_that_slept_past_its_leases_hands_over_nothing(adapter, monkeypatch):
+    make_sender()
+    message = make_message()
+    monkeypatch.setattr(Holdings, "are_safe", lambda self: False)
+    monkeypatch.setitem(delivery.SLICE_SECONDS, "normal", 0.1)
+
+    drain()
+
+    assert adapter.sent == []
+    assert {a.outcome for a in message.attempts.all()} == {Attempt.Outcome.NOT_SENT}
+    assert reloaded(message).status == Status.PENDING
+
+
+def test_an_answer_that_comes_after_the_message_was_given_up_still_counts(adapter, monkeypatch):
+    make_sender()
+    message = make_message()
+    commit = delivery.commit
+
+    def commit_late(outcomes, marks, **fields):
+        if outcomes:
+            states.recover_leases(now=NOON + timedelta(days=1))
+            fields["may_be_late"] = True
+        return commit(outcomes, marks, **fields)
+
+    monkeypatch.setattr(delivery, "commit", commit_late)
+
+    drain()
+
+    attempt = message.attempts.get()
+    assert reloaded(message).status == Status.SUCCESS
+    assert (attempt.outcome, attempt.unknown_at is not None) == (Attempt.Outcome.ACCEPTED, True)
+    assert message.events.filter(kind=Event.Kind.LATE_SUCCESS).count() == 1
+
+
+def test_what_waits_for_a_provider_that_is_silent_goes_to_another(adapter, monkeypatch):
+    monkeypatch.setattr(delivery, "SILENT_SECONDS", 0.1)
+    monkeypatch.setattr(delivery, "PATIENCE", 30.0)
+    make_sender(name="silent", priority=1)
+    make_sender(name="working")
+    application = make_application()
+    messages = [make_message(application=application) for _ in range(8)]
+    send, is_heard = adapter.send, threading.Event()
+
+    def send_or_hang(self, outbound):
+        if self.account.name == "silent":
+            is_heard.wait(20)
+        elif len(adapter.sent) >= 5:
+            is_heard.set()
+        return send(self, outbound)
+
+    monkeypatch.setattr(adapter, "send", send_or_hang)
+
+    drain()
+
+    assert {reloaded(message).status for message in messages} == {Status.SUCCESS}
+    assert Counter(name for name, _ in adapter.sent)["working"] >= 6
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_provider_that_is_silent_holds_no_place_of_a_worker(adapter, monkeypatch):
+    monkeypatch.setattr(delivery, "PATIENCE", 0.05)
+    make_sender()
+    message = make_message()
+    send, may_answer = adapter.send, threading.Event()
+
+    def answer_late(self, outbound):
+        may_answer.wait(20)
+        return send(self, outbound)
+
+    monkeypatch.setattr(adapter, "send", answer_late)
+
+    drain()
+    meanwhile = reloaded(message).status
+    may_answer.set()
+    delivery.wait_for_late_answers(seconds=20)
+
+    assert meanwhile == Status.SENDING
+    assert reloaded(message).status == Status.SUCCESS
+
+
+def test_a_sender_gets_no_more_connections_at_once_than_it_may_have(adapter, monkeypatch):
+    make_sender(name="narrow", max_connections=3)
+    application = make_application()
+    for _ in range(12):
+        make_message(application=application, lane="high")
+    send, open_now, most = adapter.send, [], []
+
+    def send_slowly(self, outbound):
+        open_now.append(1)
+        most.append(len(open_now))
+        time.sleep(0.05)
+        open_now.pop()
+        return send(self, outbound)
+
+    monkeypatch.setattr(adapter, "send", send_slowly)
+    monkeypatch.setattr(delivery, "SOON", 0.01)
+
+    drain(lane="high")
+
+    assert (len(adapter.sent), max(most)) == (12, 3)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_outcome_is_written_down_although_the_database_was_away(adapter, monkeypatch):
+    make_sender()
+    message = make_message()
+    monkeypatch.setattr(delivery, "DATABASE_REST", 0.01)
+    commit, failures = delivery.commit, [OperationalError("gone"), OperationalError("gone")]
+
+    def fail_at_first(outcomes, marks, **fields):
+        if outcomes and failures:
+            raise failures.pop()
+        return commit(outcomes, marks, **fields)
+
+    monkeypatch.setattr(delivery, "commit", fail_at_first)
+
+    drain()
+
+    assert failures == []
+    assert reloaded(message).status == Status.SUCCESS
     assert len(adapter.sent) == 1
 
 

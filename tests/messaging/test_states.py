@@ -140,7 +140,7 @@ def test_at_most_once_is_never_sent_again_after_silence():
 def test_a_late_yes_always_wins(fields):
     message = make_message(**fields)
 
-    states.succeed([message.pk], sender_id=make_sender().pk, now=NOON)
+    states.succeed([(message.pk, make_sender().pk, NOON)])
 
     assert reloaded(message).status == Status.SUCCESS
 
@@ -152,7 +152,7 @@ def test_a_late_yes_always_wins(fields):
 def test_a_yes_does_not_undo_what_is_over(fields):
     message = make_message(**fields)
 
-    states.succeed([message.pk], sender_id=make_sender().pk, now=NOON)
+    states.succeed([(message.pk, make_sender().pk, NOON)])
 
     assert reloaded(message).status == fields["status"]
 
@@ -167,7 +167,7 @@ def test_who_holds_an_older_lease_moves_nothing():
 
     assert not moved
     assert reloaded(message).status == Status.SENDING
-    assert states.renew_leases([held], now=NOON, lease=LEASE) == []
+    assert states.renew_leases([held], now=NOON, lease=LEASE) == set()
 
 
 def test_a_retry_is_never_due_after_the_message_expires():

@@ -61,6 +61,7 @@ def test_a_stopping_worker_gives_its_claims_back(adapter, monkeypatch):
     tasks.drain(channel="email", lane="normal")
 
     statuses = sorted(reloaded(message).status for message in messages)
-    assert statuses == ["pending"] * 4 + ["success"]
+    # Two connections were under way; what they had in hand was finished.
+    assert statuses == ["pending"] * 3 + ["success"] * 2
     assert all(reloaded(message).claims == 0 for message in messages)
-    assert sender.windows.get().used == 1
+    assert sender.windows.get().used == 2

@@ -1,0 +1,157 @@
+"""Writes down what came of hand-overs: the attempt's end, and where it takes the message."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.db import connection, transaction
+
+from core.masking import mask_addresses
+from messaging import metrics, retries, states
+from messaging.attempts import (
+    CLOSE_ACCEPTED,
+    START,
+    Outcome,
+    close_attempts,
+    closing_values,
+    start_attempts,
+    starting_values,
+    word_of,
+)
+from messaging.channels.base import (
+    DeliveryError,
+    OutcomeUnknown,
+    PermanentFailure,
+    Receipt,
+    SenderFailure,
+)
+from messaging.models import Attempt, Reason
+from messaging.sender_health import Health
+from messaging.states import SUCCEED, Success, success_values
+
+log = structlog.get_logger(__name__)
+
+# A full mailbox may be emptied; after a day nobody expects it.
+MAILBOX_FULL_FOR = timedelta(hours=24)
+
+
+def commit(
+    outcomes: Sequence[Outcome], marks: Sequence[Attempt], *, health: Health, may_be_late: bool
+) -> tuple[set[int], set[UUID]]:
+    """In one commit: `outcomes`, and the marks of what is handed over next.
+
+    Returns the ids of senders that are out now, and the messages whose marks were written.
+    `may_be_late`: leases may have run out before the answers came, and the story says so.
+    """
+    is_simple = not may_be_late and all(isinstance(o.result, Receipt) for o in outcomes)
+    if is_simple and connection.vendor == "postgresql":
+        started = _commit_at_once(outcomes, marks)
+        for outcome in outcomes:
+            health.worked(outcome.job.sender, now=outcome.at)
+        return set(), started
+    with transaction.atomic():
+        out = _record(outcomes, health=health, may_be_late=may_be_late)
+        return out, start_attempts(marks) if marks else set()
+
+
+def _commit_at_once(outcomes: Sequence[Outcome], marks: Sequence[Attempt]) -> set[UUID]:
+    """All went well: one statement, which is its own transaction, instead of five."""
+    statements: list[str] = []
+    values: list[Any] = []
+    if outcomes:
+        statements += [CLOSE_ACCEPTED, SUCCEED]
+        values += [*closing_values(outcomes), *success_values(_successes(outcomes))]
+    if marks:
+        statements.append(START)
+        values += starting_values(marks)
+    *before, last = statements
+    parts = [f"part_{number} AS ({statement})" for number, statement in enumerate(before)]
+    with connection.cursor() as cursor:
+        cursor.execute(f"WITH {', '.join(parts)} {last}" if parts else last, values)
+        return {row[0] for row in cursor.fetchall()} if marks else set()
+
+
+def _successes(outcomes: Sequence[Outcome]) -> list[Success]:
+    return [(o.job.claim.message.pk, o.job.sender.pk, o.at) for o in outcomes]
+
+
+def _record(outcomes: Sequence[Outcome], *, health: Health, may_be_late: bool) -> set[int]:
+    close_attempts(outcomes)
+    out: set[int] = set()
+    taken: list[Outcome] = []
+    for outcome in outcomes:
+        sender, result = outcome.job.sender, outcome.result
+        if isinstance(result, SenderFailure | OutcomeUnknown):
+            if health.failed(sender, result, now=outcome.at):
+                out.add(sender.pk)
+        elif result is not None:
+            health.worked(sender, now=outcome.at)
+        if isinstance(result, Receipt):
+            taken.append(outcome)
+        elif result is not None and not isinstance(result, SenderFailure):
+            _move(outcome, result)
+    if taken:
+        if may_be_late:
+            states.note_late([o.job.claim.message.pk for o in taken], now=taken[-1].at)
+        states.succeed(_successes(taken))
+    return out
+
+
+def _move(outcome: Outcome, error: DeliveryError) -> None:
+    """Where a failure that is charged to the message takes it."""
+    claim, sender_id, now = outcome.job.claim, outcome.job.sender.pk, outcome.at
+    message = claim.message
+    tries = message.tries + 1
+    detail = mask_addresses(str(error))
+    if isinstance(error, OutcomeUnknown):
+        states.doubt(claim, detail=detail, tries=tries, sender_id=sender_id, now=now)
+    elif isinstance(error, PermanentFailure):
+        states.fail(
+            claim, reason=error.kind, detail=detail, tries=tries, sender_id=sender_id, now=now
+        )
+    elif tries >= states.MAX_TRIES or (
+        error.kind == "mailbox_full" and now - message.created_at > MAILBOX_FULL_FOR
+    ):
+        states.fail(
+            claim,
+            reason=Reason.EXHAUSTED,
+            detail=detail,
+            tries=tries,
+            sender_id=sender_id,
+            now=now,
+        )
+    else:
+        states.put_back(
+            claim,
+            reason=Reason.TEMPORARY,
+            detail=detail,
+            due_at=now
+            + retries.delay(
+                message.channel, message.lane, message.tries, retry_after=error.retry_after
+            ),
+            tries=tries,
+            sender_id=sender_id,
+        )
+
+
+def count(outcome: Outcome) -> None:
+    """Metrics and one log line, after the commit."""
+    message, sender = outcome.job.claim.message, outcome.job.sender
+    word = word_of(outcome.result)
+    metrics.ATTEMPTS.labels(message.channel, sender.name, word).inc()
+    if word == Attempt.Outcome.ACCEPTED:
+        metrics.LATENCY_SECONDS.labels(message.channel, message.lane).observe(
+            max(0.0, (outcome.at - message.created_at).total_seconds())
+        )
+    # A message that went well has its row; a line for each would cost more than sending it.
+    level = "debug" if word == Attempt.Outcome.ACCEPTED else "info"
+    getattr(log, level)(
+        "attempt_finished",
+        message_id=str(message.pk),
+        attempt_id=str(outcome.attempt.pk),
+        request_id=message.request_id,
+        sender=sender.name,
+        outcome=word,
+    )
