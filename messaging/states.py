@@ -12,7 +12,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
 
 from messaging.models import Attempt, Event, Message, Policy, Reason, Status
 
@@ -24,7 +25,9 @@ MOVES: dict[str, frozenset[str]] = {
     Status.SUCCESS: frozenset(),
     Status.CANCELLED: frozenset(),
 }
-FINAL = frozenset({Status.SUCCESS, Status.FAILED, Status.CANCELLED})
+CAN_GO_AGAIN = Q(status__in=[Status.FAILED, Status.UNKNOWN])
+# The provider may have taken these: sending them again may duplicate them.
+MAY_HAVE_ARRIVED = Q(status=Status.UNKNOWN) | Q(status=Status.FAILED, reason=Reason.UNKNOWN_OUTCOME)
 # Claims without any outcome after which a message is taken out: it kills its workers.
 MAX_CLAIMS = 5
 # Tries after which a message fails although it has not expired: a stop against loops.
@@ -114,12 +117,8 @@ def fail_unsent(messages: Sequence[Message], *, reason: Reason, detail: str, now
                 leased_until=None,
                 finished_at=now,
             )
-        _record(
-            [message.pk for message in messages],
-            Event.Kind.FAILED,
-            now,
-            {"reason": reason.value, "detail": detail},
-        )
+        details = {"reason": reason.value, "detail": detail}
+        _record([message.pk for message in messages], Event.Kind.FAILED, now, details)
 
 
 def renew_leases(claims: Sequence[Claim], *, now: datetime, lease: timedelta) -> list[Claim]:
@@ -257,34 +256,23 @@ def recover_leases(*, now: datetime, limit: int = 1000) -> int:
     )
     moved = 0
     for message in overdue:
+        if message.may_be_sent:
+            to, reason, kind = Status.UNKNOWN, "", Event.Kind.OUTCOME_UNKNOWN
+            detail = "Its worker was lost while a provider may have had it."
+        else:
+            to, reason, kind = Status.PENDING, Reason.LEASE_LOST, Event.Kind.LEASE_LOST
+            detail = "Its worker was lost before anything was sent."
         with transaction.atomic():
             ours = _held(message.pk, message.lease_token).filter(leased_until__lte=now)
+            if not _lock_if_free(ours):
+                continue
+            _move(ours, to, reason=reason, reason_detail=detail, leased_until=None, due_at=now)
             if message.may_be_sent:
-                won = _move(
-                    ours,
-                    Status.UNKNOWN,
-                    reason="",
-                    reason_detail="Its worker was lost while a provider may have had it.",
-                    leased_until=None,
-                    due_at=now,
-                )
-                kind = Event.Kind.OUTCOME_UNKNOWN
                 Attempt.objects.filter(
                     message=message, lease_token=message.lease_token, outcome="", unknown_at=None
                 ).update(unknown_at=now)
-            else:
-                won = _move(
-                    ours,
-                    Status.PENDING,
-                    reason=Reason.LEASE_LOST,
-                    reason_detail="Its worker was lost before anything was sent.",
-                    leased_until=None,
-                    due_at=now,
-                )
-                kind = Event.Kind.LEASE_LOST
-            if won:
-                _record([message.pk], kind, now, {"lease_token": message.lease_token})
-                moved += 1
+            _record([message.pk], kind, now, {"lease_token": message.lease_token})
+            moved += 1
     return moved
 
 
@@ -305,8 +293,10 @@ def settle_unknown(*, now: datetime, limit: int = 1000) -> int:
         )
         with transaction.atomic():
             still = Message.objects.filter(pk=message.pk, status=Status.UNKNOWN, due_at__lte=now)
+            if not _lock_if_free(still):
+                continue
             if again:
-                won = _move(
+                _move(
                     still,
                     Status.PENDING,
                     reason=Reason.TEMPORARY,
@@ -315,48 +305,65 @@ def settle_unknown(*, now: datetime, limit: int = 1000) -> int:
                     due_at=now,
                 )
             else:
-                won = _move(
+                _move(
                     still,
                     Status.FAILED,
                     reason=Reason.UNKNOWN_OUTCOME,
                     reason_detail="No answer came; it may have arrived.",
                     finished_at=now,
                 )
-            if won:
-                kind = Event.Kind.SENT_AGAIN if again else Event.Kind.FAILED
-                details = {} if again else {"reason": Reason.UNKNOWN_OUTCOME.value}
-                _record([message.pk], kind, now, details)
-                moved += 1
+            kind = Event.Kind.SENT_AGAIN if again else Event.Kind.FAILED
+            details = {} if again else {"reason": Reason.UNKNOWN_OUTCOME.value}
+            _record([message.pk], kind, now, details)
+            moved += 1
     return moved
+
+
+def _lock_if_free(one: QuerySet[Message]) -> bool:
+    """False when another sweep is at it: two at once take turns and never wait for each other."""
+    return bool(one.select_for_update(skip_locked=True).values_list("pk"))
 
 
 # --- people --------------------------------------------------------------------------------------
 
 
-def resend(message: Message, *, now: datetime, expires_at: datetime, actor_id: int | None) -> bool:
-    """failed or unknown -> pending, by an operator. False when it was moved meanwhile."""
+def resend_many(
+    ids: Sequence[UUID], *, may_duplicate: bool, now: datetime, actor_id: int | None
+) -> list[Message]:
+    """failed or unknown -> pending, by an operator: all of `ids` at once, each with its whole
+    lifetime anew. Left out is what moved meanwhile or is being moved, and without `may_duplicate`
+    what may have arrived. Returns those that went, as they were before; at best give 1,000."""
     with transaction.atomic():
-        won = _move(
-            Message.objects.filter(pk=message.pk, status__in=[Status.FAILED, Status.UNKNOWN]),
+        movable = Message.objects.filter(CAN_GO_AGAIN, pk__in=ids)
+        if not may_duplicate:
+            movable = movable.exclude(MAY_HAVE_ARRIVED)
+        locked = movable.order_by("pk").select_for_update(skip_locked=True)
+        went = list(locked.only("channel", "lane", "status", "reason"))
+        again = Event.objects.filter(message=OuterRef("pk"), kind=Event.Kind.RESENT)
+        began_at = Coalesce(Subquery(again.order_by("-at").values("at")[:1]), F("created_at"))
+        _move(
+            Message.objects.filter(pk__in=[message.pk for message in went]),
             Status.PENDING,
             reason=Reason.RESENT,
             reason_detail="",
             due_at=now,
-            expires_at=expires_at,
+            expires_at=Value(now) + (F("expires_at") - began_at),
             finished_at=None,
             claims=0,
             tries=0,
             unknown_resends=0,
         )
-        if won:
-            _record(
-                [message.pk],
-                Event.Kind.RESENT,
-                now,
-                {"from": message.status, "reason": message.reason},
+        Event.objects.bulk_create(
+            Event(
+                message_id=message.pk,
+                kind=Event.Kind.RESENT,
+                at=now,
+                details={"from": message.status, "reason": message.reason},
                 actor_id=actor_id,
             )
-    return bool(won)
+            for message in went
+        )
+    return went
 
 
 def note_waiting(claims: Sequence[Claim], *, details: dict[str, Any], now: datetime) -> None:
@@ -384,14 +391,7 @@ def wake_waiting(*, channel: str, now: datetime, limit: int = 10_000) -> int:
     ).update(due_at=now)
 
 
-def _record(
-    ids: Iterable[UUID],
-    kind: Event.Kind,
-    now: datetime,
-    details: dict[str, Any],
-    *,
-    actor_id: int | None = None,
-) -> None:
+def _record(ids: Iterable[UUID], kind: Event.Kind, now: datetime, details: dict[str, Any]) -> None:
     Event.objects.bulk_create(
-        Event(message_id=pk, kind=kind, at=now, details=details, actor_id=actor_id) for pk in ids
+        Event(message_id=pk, kind=kind, at=now, details=details) for pk in ids
     )
