@@ -20,7 +20,7 @@ from django.db import transaction
 from core.clock import Clock
 from core.masking import mask_addresses
 from core.secrets import UnreadableSecret
-from messaging import doorbell, metrics, sender_pool, states
+from messaging import doorbell, metrics, retries, sender_pool, states
 from messaging.attempts import Job, Outcome, close_attempts, start_attempts, word_of
 from messaging.channels.base import (
     ChannelAdapter,
@@ -34,7 +34,6 @@ from messaging.channels.base import (
 )
 from messaging.channels.registry import adapter_for, close_idle
 from messaging.models import Attempt, Lane, Message, Policy, Reason, Sender
-from messaging.retries import BACKOFF
 from messaging.states import Claim
 
 log = structlog.get_logger(__name__)
@@ -316,7 +315,9 @@ class _Batch:
                 now=now,
             )
         else:
-            delay = BACKOFF[message.lane].delay(message.tries, retry_after=error.retry_after)
+            delay = retries.delay(
+                message.channel, message.lane, message.tries, retry_after=error.retry_after
+            )
             states.put_back(
                 claim,
                 reason=Reason.TEMPORARY,
