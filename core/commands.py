@@ -1,17 +1,14 @@
 """How the commands of `manage.py` talk: refusals are one line, times are written like `2h`."""
 
 import argparse
-import re
 from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
+from core.durations import parse_duration
 from core.errors import DomainError
-
-DURATION = re.compile(r"(\d{1,6})([smhd])")
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 class PlainCommand(BaseCommand):
@@ -33,7 +30,7 @@ class PlainCommand(BaseCommand):
 
 def duration(text: str) -> timedelta:
     """`90s`, `15m`, `2h`, `7d`. For argparse's `type`."""
-    found = DURATION.fullmatch(text)
-    if not found:
-        raise argparse.ArgumentTypeError(f"{text!r} is no duration. Write 90s, 15m, 2h or 7d.")
-    return timedelta(seconds=int(found[1]) * SECONDS[found[2]])
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -269,9 +269,7 @@ class _Drain:
         patience_ends_at = time.monotonic() + DATABASE_PATIENCE
         while True:
             try:
-                out, started = commit(
-                    outcomes, marks, health=self.health, may_be_late=may_be_late
-                )
+                out, started = commit(outcomes, marks, health=self.health, may_be_late=may_be_late)
                 break
             except DATABASE_AWAY as error:
                 if not outcomes or time.monotonic() > patience_ends_at:

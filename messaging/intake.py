@@ -1,19 +1,17 @@
-"""Takes messages in, and takes them up again. What `accept` returns is stored for good."""
+"""Takes messages in. What `accept` returns is stored for good."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
-from uuid import UUID
 
 from django.db import connection, transaction
 
 from core.database import as_moment
-from core.errors import Code, DomainError
-from messaging import doorbell, metrics, states
+from messaging import doorbell, metrics
 from messaging.channels.base import Channel, EmailContent
-from messaging.models import Lane, Message, OtherRecipient, Policy, Status
+from messaging.models import Lane, Message, OtherRecipient, Policy
 
 LIFETIME = timedelta(hours=72)
 
@@ -71,24 +69,6 @@ def accept_email(
     return message
 
 
-def resend(*, message: Message, now: datetime, actor_id: int | None = None) -> None:
-    """Put a failed or unknown message up for sending once more, with its whole lifetime anew.
-
-    A resend of an `unknown` one may duplicate it: doors say so before they call this.
-    Raises `DomainError` (`conflict`) for any other status.
-    """
-    lifetime = message.expires_at - message.created_at
-    if message.status not in {Status.FAILED, Status.UNKNOWN} or not states.resend(
-        message, now=now, expires_at=now + lifetime, actor_id=actor_id
-    ):
-        raise DomainError(
-            Code.CONFLICT,
-            f"Message {message.pk} is {message.status}: only failed and unknown ones can be sent "
-            "again.",
-        )
-    doorbell.ring(channel=message.channel, lane=message.lane)
-
-
 def _insert(message: Message) -> None:
     """One INSERT, its SQL made once: by the ORM it costs a third more. Sets `created_at`."""
     fields, sql = _insertion()
@@ -108,23 +88,3 @@ def _insertion() -> tuple[list[Any], str]:
     places = ", ".join(["%s"] * len(fields))
     table = Message._meta.db_table
     return fields, f"INSERT INTO {table} ({columns}) VALUES ({places}) RETURNING created_at"  # noqa: S608
-
-
-@dataclass(frozen=True, slots=True)
-class Resent:
-    """How many messages are on their way again, and a sentence for each that is not."""
-
-    count: int
-    refusals: list[str]
-
-
-def resend_all(*, ids: Iterable[UUID], now: datetime, actor_id: int | None = None) -> Resent:
-    """`resend` for each by itself: one that cannot go does not keep the others back."""
-    count, refusals = 0, []
-    for message in Message.objects.defer("content").filter(pk__in=list(ids)).order_by("pk"):
-        try:
-            resend(message=message, now=now, actor_id=actor_id)
-            count += 1
-        except DomainError as error:
-            refusals.append(error.detail)
-    return Resent(count, refusals)

@@ -4,7 +4,10 @@ import random
 from dataclasses import dataclass
 from datetime import timedelta
 
-from messaging.models import Lane
+from django.conf import settings
+
+# What a provider asks for is kept within these, in seconds: a nonsense value stops nothing.
+SHORTEST_ASKED, LONGEST_ASKED = 1.0, 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +21,14 @@ class Backoff:
     def delay(self, tries: int, *, retry_after: float | None = None) -> timedelta:
         """After `tries` failures: at least the floor and what the provider asked for, plus full
         jitter that doubles with every try up to the cap."""
-        asked = min(max(retry_after or 0, 0), 3600)
+        least = self.floor
+        if retry_after is not None:
+            least = max(least, min(max(retry_after, SHORTEST_ASKED), LONGEST_ASKED))
         jitter = random.uniform(0, min(self.cap, self.base * 2 ** min(tries, 20)))  # noqa: S311
-        return timedelta(seconds=max(asked, self.floor) + jitter)
+        return timedelta(seconds=least + jitter)
 
 
-BACKOFF: dict[str, Backoff] = {
-    Lane.HIGH: Backoff(floor=1, base=2, cap=20),
-    Lane.NORMAL: Backoff(floor=15, base=30, cap=3600),
-    Lane.BULK: Backoff(floor=60, base=300, cap=4 * 3600),
-}
+def delay(channel: str, lane: str, tries: int, *, retry_after: float | None = None) -> timedelta:
+    """How long a message rests after `tries` failures and this one, as `RETRY_<CHANNEL>_<LANE>`
+    says. `retry_after` is what the provider asked for, in seconds."""
+    return Backoff(*settings.RETRIES[channel, lane]).delay(tries, retry_after=retry_after)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
+from core.durations import parse_duration
+
 TRUE = frozenset({"1", "true", "yes", "on"})
 FALSE = frozenset({"0", "false", "no", "off"})
 
@@ -57,6 +59,24 @@ def words(name: str, default: Sequence[str] = ()) -> list[str]:
     """A comma-separated list; blanks around and between are ignored."""
     value = text(name)
     return [word.strip() for word in value.split(",") if word.strip()] if value else list(default)
+
+
+def backoff(name: str, default: str) -> tuple[float, float, float]:
+    """Three times, `15s,30s,1h`: the floor, the first random step and the longest, in seconds."""
+    value = text(name, default)
+    example = f"Write its floor, first and longest step like {default}"
+    try:
+        found = [parse_duration(word.strip()).total_seconds() for word in value.split(",")]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} is {value!r}: {error} {example}.") from None
+    if len(found) != 3:
+        raise ImproperlyConfigured(f"{name} is {value!r}. {example}: three times.")
+    floor, first, longest = found
+    if not (1 <= floor <= 86_400 and 1 <= first <= longest <= 86_400):
+        raise ImproperlyConfigured(
+            f"{name} is {value!r}. Each must be 1s to 24h, the longest step no less than the first."
+        )
+    return floor, first, longest
 
 
 def url(name: str, default: str, *, schemes: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Application
 from messaging.admin.reading import ChoiceFilter
-from messaging.models import WAITING_REASONS, ChannelChoices, Lane, Reason, Status
+from messaging.models import WAITING_REASONS, ChannelChoices, Lane, Reason, Sender, Status
 from messaging.search import among_newest, created_since, of_any_application
 from messaging.story import shown_as
 
@@ -61,6 +61,17 @@ class ChannelFilter(ChoiceFilter):
 
     def narrow(self, rows: QuerySet[Any], value: str) -> QuerySet[Any]:
         return among_newest(rows).filter(channel=value)
+
+
+class SenderFilter(ChoiceFilter):
+    title = _("sender (of the newest 100,000)")
+    parameter_name = "sender"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(str(pk), name) for pk, name in Sender.objects.values_list("pk", "name")]
+
+    def narrow(self, rows: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return among_newest(rows).filter(sender=value)
 
 
 class ApplicationFilter(ChoiceFilter):

@@ -47,6 +47,7 @@ class MessageAdmin(ResendMixin, ReadOnlyAdmin):
         filters.ReasonFilter,
         filters.CreatedFilter,
         filters.ApplicationFilter,
+        filters.SenderFilter,
         filters.LaneFilter,
         filters.ChannelFilter,
     ]

@@ -159,6 +159,19 @@ class Message(models.Model):
             models.Index(
                 name="message_unknown", fields=["due_at"], condition=Q(status=Status.UNKNOWN)
             ),
+            # Serves whoever sends messages again: without, a rare reason among 300,000 failed ones
+            # of two millions was counted in 1.3 s, with it in 1 ms.
+            models.Index(
+                name="message_to_send_again",
+                fields=["status", "reason", "id"],
+                condition=Q(status__in=[Status.FAILED, Status.UNKNOWN]),
+            ),
+            # Serves the gauges of what waits for a sender, at every scrape.
+            models.Index(
+                name="message_without_sender",
+                fields=["channel", "lane", "created_at"],
+                condition=Q(status=Status.PENDING, reason=Reason.NO_SENDER),
+            ),
             # Serve the lists of API and admin, newest first.
             models.Index(name="message_newest", fields=["application", "id"]),
             models.Index(name="message_by_status", fields=["application", "status", "id"]),

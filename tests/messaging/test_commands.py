@@ -7,8 +7,8 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from messaging.channels.base import SenderFailure
-from messaging.models import Sender, Status
-from tests.factories import make_message, make_sender, reloaded
+from messaging.models import Sender
+from tests.factories import make_sender, reloaded
 
 pytestmark = pytest.mark.django_db
 
@@ -93,47 +93,3 @@ def test_test_sender_can_send_a_mail(adapter):
     run("test_sender", "mail-1", "--to", "ann@example.com")
 
     assert adapter.sent[0][1].content.to == [("", "ann@example.com")]
-
-
-def test_resend_takes_what_failed_and_leaves_the_rest():
-    recent = {"created_at": timezone.now() - timedelta(minutes=5)}
-    wanted = make_message(status=Status.FAILED, reason="rejected", **recent)
-    old = make_message(status=Status.FAILED, created_at=timezone.now() - timedelta(days=3))
-    other = make_message(status=Status.FAILED, reason="hard_bounce", **recent)
-
-    text = run("resend_messages", "--since", "2h", "--reason", "rejected")
-
-    assert "1 of 1 messages" in text
-    assert reloaded(wanted).status == Status.PENDING
-    assert {reloaded(old).status, reloaded(other).status} == {Status.FAILED}
-
-
-def test_resend_of_one_by_id_tells_who_did_it_in_the_story():
-    message = make_message(status=Status.FAILED)
-
-    run("resend_messages", str(message.pk))
-
-    assert message.events.get().details == {"from": "failed", "reason": "rejected"}
-
-
-def test_a_dry_run_only_counts():
-    message = make_message(status=Status.FAILED)
-
-    text = run("resend_messages", str(message.pk), "--dry-run")
-
-    assert "1 messages would be sent again" in text
-    assert reloaded(message).status == Status.FAILED
-
-
-def test_resending_unknown_ones_warns_of_duplicates():
-    message = make_message(status=Status.UNKNOWN)
-
-    text = run("resend_messages", str(message.pk), "--status", "unknown")
-
-    assert "may duplicate" in text
-    assert reloaded(message).status == Status.PENDING
-
-
-def test_resend_asks_which():
-    with pytest.raises(CommandError, match="Say which"):
-        run("resend_messages")

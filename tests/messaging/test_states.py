@@ -183,7 +183,9 @@ def test_a_retry_is_never_due_after_the_message_expires():
 def test_only_failed_and_unknown_messages_are_sent_again(status):
     message = make_message(status=status)
 
-    assert not states.resend(message, now=NOON, expires_at=AFTER_LEASE, actor_id=None)
+    went = states.resend_many([message.pk], may_duplicate=True, now=NOON, actor_id=None)
+
+    assert not went
     assert reloaded(message).status == status
 
 

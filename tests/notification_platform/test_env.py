@@ -79,14 +79,41 @@ def test_empty_is_the_default(variable):
     assert env.integer("SETTING", 7, minimum=0, maximum=9) == 7
 
 
-def test_a_process_with_nonsense_does_not_start():
+def test_a_backoff_is_three_times(variable):
+    variable("90s, 5m,4h")
+
+    assert env.backoff("SETTING", "1s,2s,20s") == (90, 300, 14_400)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("15", "15s,30s", "15s,30s,1h,2h", "15s,30s,", "0s,30s,1h", "15s,0s,1h", "15s,2h,1h"),
+        *("15s,30s,25h", "2d,30s,1h", "-1s,30s,1h", "15s;30s;1h", "soon,later,never", "1.5s,2s,9s"),
+    ],
+)
+def test_a_backoff_that_makes_no_sense_is_refused_with_the_name(variable, value):
+    variable(value)
+
+    with pytest.raises(ImproperlyConfigured, match="SETTING is"):
+        env.backoff("SETTING", "1s,2s,20s")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("LEASE_SECONDS", "LEASE_SECONDS is 'soon'. It must be a whole number."),
+        ("RETRY_EMAIL_HIGH", "RETRY_EMAIL_HIGH is 'soon': 'soon' is no duration."),
+    ],
+)
+def test_a_process_with_nonsense_does_not_start(name, said):
     done = subprocess.run(
         [sys.executable, "manage.py", "check"],
-        env={**os.environ, "LEASE_SECONDS": "soon"},
+        env={**os.environ, name: "soon"},
         capture_output=True,
         text=True,
         check=False,
     )
 
     assert done.returncode != 0
-    assert "LEASE_SECONDS is 'soon'. It must be a whole number." in done.stderr
+    assert said in done.stderr

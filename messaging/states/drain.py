@@ -1,8 +1,4 @@
-"""The one writer of a message's status. Every move is a conditional UPDATE: whoever finds no row
-to update was overtaken, which is no error.
-
-`MOVES` is the whole machine; each function below is one of its arrows and says who walks it.
-"""
+"""The moves of a drain: it claims, holds, and writes down what came of it."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,25 +8,10 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 
-from messaging.models import Attempt, Event, Message, Policy, Reason, Status
-
-MOVES: dict[str, frozenset[str]] = {
-    Status.PENDING: frozenset({Status.SENDING, Status.SUCCESS, Status.FAILED, Status.CANCELLED}),
-    Status.SENDING: frozenset({Status.PENDING, Status.SUCCESS, Status.FAILED, Status.UNKNOWN}),
-    Status.UNKNOWN: frozenset({Status.PENDING, Status.SUCCESS, Status.FAILED}),
-    Status.FAILED: frozenset({Status.PENDING, Status.SUCCESS}),
-    Status.SUCCESS: frozenset(),
-    Status.CANCELLED: frozenset(),
-}
-FINAL = frozenset({Status.SUCCESS, Status.FAILED, Status.CANCELLED})
-# Claims without any outcome after which a message is taken out: it kills its workers.
-MAX_CLAIMS = 5
-# Tries after which a message fails although it has not expired: a stop against loops.
-MAX_TRIES = 50
-# How long a message with an unknown outcome rests before its policy decides.
-UNKNOWN_REST = timedelta(seconds=60)
+from messaging.models import Event, Message, Reason, Status
+from messaging.states.machine import MAX_CLAIMS, UNKNOWN_REST, move, record
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +30,6 @@ class Claimed:
     claims: list[Claim]
     count: int
 
-
-def _move(messages: QuerySet[Message], to: Status, **changes: Any) -> int:
-    """Update those of `messages` that may move `to`; how many did."""
-    sources = [source for source, targets in MOVES.items() if to in targets]
-    return messages.filter(status__in=sources).update(status=to, **changes)
-
-
-# --- drain ---------------------------------------------------------------------------------------
 
 # `id = ANY(ARRAY(…))` keeps the plan on the partial index: 3.9 ms for 100 rows among ten million,
 # where `UPDATE … FROM` a CTE took 54 ms.
@@ -106,7 +79,7 @@ def fail_unsent(messages: Sequence[Message], *, reason: Reason, detail: str, now
     """sending -> failed, by the drain that claimed them and hands none of them over."""
     with transaction.atomic():
         for message in messages:
-            _move(
+            move(
                 _held(message.pk, message.lease_token),
                 Status.FAILED,
                 reason=reason,
@@ -114,12 +87,8 @@ def fail_unsent(messages: Sequence[Message], *, reason: Reason, detail: str, now
                 leased_until=None,
                 finished_at=now,
             )
-        _record(
-            [message.pk for message in messages],
-            Event.Kind.FAILED,
-            now,
-            {"reason": reason.value, "detail": detail},
-        )
+        details = {"reason": reason.value, "detail": detail}
+        record([message.pk for message in messages], Event.Kind.FAILED, now, details)
 
 
 def renew_leases(claims: Sequence[Claim], *, now: datetime, lease: timedelta) -> set[UUID]:
@@ -159,7 +128,7 @@ def release(claims: Sequence[Claim], *, now: datetime) -> None:
     with transaction.atomic():
         for token, ids in _by_token(claims):
             ours = _held_of(ids, token)
-            _move(ours, Status.PENDING, leased_until=None, claims=0, due_at=now)
+            move(ours, Status.PENDING, leased_until=None, claims=0, due_at=now)
 
 
 _MAY_SUCCEED = """
@@ -227,7 +196,7 @@ def put_back(
     }
     if sender_id is not None:
         changes["sender_id"] = sender_id
-    return bool(_move(_held(claim.message.pk, claim.lease_token), Status.PENDING, **changes))
+    return bool(move(_held(claim.message.pk, claim.lease_token), Status.PENDING, **changes))
 
 
 def fail(
@@ -235,7 +204,7 @@ def fail(
 ) -> bool:
     """sending -> failed, by the drain that holds it. The attempt tells the rest."""
     return bool(
-        _move(
+        move(
             _held(claim.message.pk, claim.lease_token),
             Status.FAILED,
             reason=reason,
@@ -252,7 +221,7 @@ def fail(
 def doubt(claim: Claim, *, detail: str, tries: int, sender_id: int, now: datetime) -> bool:
     """sending -> unknown, by the drain that holds it and got no answer."""
     return bool(
-        _move(
+        move(
             _held(claim.message.pk, claim.lease_token),
             Status.UNKNOWN,
             reason="",
@@ -266,158 +235,14 @@ def doubt(claim: Claim, *, detail: str, tries: int, sender_id: int, now: datetim
     )
 
 
-# --- sweep ---------------------------------------------------------------------------------------
-
-
-def recover_leases(*, now: datetime, limit: int = 1000) -> int:
-    """sending -> pending or unknown, by the sweep: leases that ran out.
-
-    Without an attempt of that lease nothing was sent, and the message goes back. With an open one
-    the provider may have it. An attempt that was closed as not sent counts as none.
-    """
-    with transaction.atomic():
-        # First the locks, then the look at the attempts: a worker that is writing its mark holds
-        # the message, and one that comes later finds the lease run out.
-        overdue = dict(
-            Message.objects.select_for_update(skip_locked=True)
-            .filter(status=Status.SENDING, leased_until__lte=now)
-            .order_by("leased_until")
-            .values_list("pk", "lease_token")[:limit]
-        )
-        if not overdue:
-            return 0
-        open_attempts = Attempt.objects.filter(
-            message_id__in=overdue, outcome__in=[Attempt.Outcome.OPEN, Attempt.Outcome.UNKNOWN]
-        ).values_list("pk", "message_id", "lease_token")
-        doubts = {pk: message for pk, message, token in open_attempts if overdue[message] == token}
-        in_doubt = set(doubts.values())
-        unsent = overdue.keys() - in_doubt
-        Attempt.objects.filter(pk__in=doubts, unknown_at=None).update(unknown_at=now)
-        _move(
-            Message.objects.filter(pk__in=in_doubt),
-            Status.UNKNOWN,
-            reason="",
-            reason_detail="Its worker was lost while a provider may have had it.",
-            leased_until=None,
-            due_at=now,
-        )
-        _move(
-            Message.objects.filter(pk__in=unsent),
-            Status.PENDING,
-            reason=Reason.LEASE_LOST,
-            reason_detail="Its worker was lost before anything was sent.",
-            leased_until=None,
-            due_at=now,
-        )
-        _record(in_doubt, Event.Kind.OUTCOME_UNKNOWN, now, {})
-        _record(unsent, Event.Kind.LEASE_LOST, now, {})
-    return len(overdue)
-
-
-def settle_unknown(*, now: datetime, limit: int = 1000) -> int:
-    """unknown -> pending or failed, by the sweep, as the message's policy says: `at_least_once`
-    allows one more hand-over, `at_most_once` none."""
-    resting = list(
-        Message.objects.filter(status=Status.UNKNOWN, due_at__lte=now)
-        .order_by("due_at")
-        .only("pk", "policy", "unknown_resends", "expires_at")[:limit]
-    )
-    moved = 0
-    for message in resting:
-        again = (
-            message.policy == Policy.AT_LEAST_ONCE
-            and message.unknown_resends == 0
-            and message.expires_at > now
-        )
-        with transaction.atomic():
-            still = Message.objects.filter(pk=message.pk, status=Status.UNKNOWN, due_at__lte=now)
-            if again:
-                won = _move(
-                    still,
-                    Status.PENDING,
-                    reason=Reason.TEMPORARY,
-                    reason_detail="No answer came; it is sent once more.",
-                    unknown_resends=F("unknown_resends") + 1,
-                    due_at=now,
-                )
-            else:
-                won = _move(
-                    still,
-                    Status.FAILED,
-                    reason=Reason.UNKNOWN_OUTCOME,
-                    reason_detail="No answer came; it may have arrived.",
-                    finished_at=now,
-                )
-            if won:
-                kind = Event.Kind.SENT_AGAIN if again else Event.Kind.FAILED
-                details = {} if again else {"reason": Reason.UNKNOWN_OUTCOME.value}
-                _record([message.pk], kind, now, details)
-                moved += 1
-    return moved
-
-
-# --- people --------------------------------------------------------------------------------------
-
-
-def resend(message: Message, *, now: datetime, expires_at: datetime, actor_id: int | None) -> bool:
-    """failed or unknown -> pending, by an operator. False when it was moved meanwhile."""
-    with transaction.atomic():
-        won = _move(
-            Message.objects.filter(pk=message.pk, status__in=[Status.FAILED, Status.UNKNOWN]),
-            Status.PENDING,
-            reason=Reason.RESENT,
-            reason_detail="",
-            due_at=now,
-            expires_at=expires_at,
-            finished_at=None,
-            claims=0,
-            tries=0,
-            unknown_resends=0,
-        )
-        if won:
-            _record(
-                [message.pk],
-                Event.Kind.RESENT,
-                now,
-                {"from": message.status, "reason": message.reason},
-                actor_id=actor_id,
-            )
-    return bool(won)
-
-
 def note_waiting(claims: Sequence[Claim], *, details: dict[str, Any], now: datetime) -> None:
     """Write into the story that nobody could take `claims`: once, not at every look."""
     news = [claim.message.pk for claim in claims if claim.message.reason != Reason.NO_SENDER]
-    _record(news, Event.Kind.WAITS_FOR_SENDER, now, details)
+    record(news, Event.Kind.WAITS_FOR_SENDER, now, details)
 
 
 def note_late(ids: Sequence[UUID], *, now: datetime) -> None:
     """Write into the story of those that were given up: a positive answer came after all."""
     late = Message.objects.filter(pk__in=ids).exclude(status=Status.SENDING)
     for pk, status in late.values_list("pk", "status"):
-        _record([pk], Event.Kind.LATE_SUCCESS, now, {"from": status})
-
-
-def wake_waiting(*, channel: str, now: datetime, limit: int = 10_000) -> int:
-    """Make those due that wait for a sender: one was mended. The rest looks again by itself."""
-    waiting = Message.objects.filter(
-        channel=channel, status=Status.PENDING, reason=Reason.NO_SENDER, due_at__gt=now
-    ).order_by("due_at")[:limit]
-    return Message.objects.filter(
-        pk__in=list(waiting.values_list("pk", flat=True)),
-        status=Status.PENDING,
-        reason=Reason.NO_SENDER,
-    ).update(due_at=now)
-
-
-def _record(
-    ids: Iterable[UUID],
-    kind: Event.Kind,
-    now: datetime,
-    details: dict[str, Any],
-    *,
-    actor_id: int | None = None,
-) -> None:
-    Event.objects.bulk_create(
-        Event(message_id=pk, kind=kind, at=now, details=details, actor_id=actor_id) for pk in ids
-    )
+        record([pk], Event.Kind.LATE_SUCCESS, now, {"from": status})

@@ -1,0 +1,63 @@
+"""The one writer of a message's status. Every move is a conditional UPDATE: whoever finds no row
+to update was overtaken, which is no error.
+
+`MOVES` is the whole machine; each function is one of its arrows and says who walks it.
+"""
+
+from messaging.states.drain import (
+    SUCCEED,
+    Claim,
+    Claimed,
+    Success,
+    claim_due,
+    doubt,
+    fail,
+    fail_unsent,
+    note_late,
+    note_waiting,
+    put_back,
+    release,
+    renew_leases,
+    still_held,
+    succeed,
+    success_values,
+)
+from messaging.states.machine import (
+    CAN_GO_AGAIN,
+    MAX_CLAIMS,
+    MAX_TRIES,
+    MAY_HAVE_ARRIVED,
+    MOVES,
+    UNKNOWN_REST,
+)
+from messaging.states.operators import resend_many
+from messaging.states.sweep import recover_leases, settle_unknown, wake_waiting
+
+__all__ = [
+    "CAN_GO_AGAIN",
+    "MAX_CLAIMS",
+    "MAX_TRIES",
+    "MAY_HAVE_ARRIVED",
+    "MOVES",
+    "SUCCEED",
+    "UNKNOWN_REST",
+    "Claim",
+    "Claimed",
+    "Success",
+    "claim_due",
+    "doubt",
+    "fail",
+    "fail_unsent",
+    "note_late",
+    "note_waiting",
+    "put_back",
+    "recover_leases",
+    "release",
+    "renew_leases",
+    "resend_many",
+    "settle_unknown",
+    "still_held",
+    "succeed",
+    "success_values",
+    "wake_waiting",
+]

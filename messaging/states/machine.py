@@ -1,0 +1,40 @@
+"""The whole machine: which moves there are, how one is made, and how it is told."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from messaging.models import Event, Message, Reason, Status
+
+MOVES: dict[str, frozenset[str]] = {
+    Status.PENDING: frozenset({Status.SENDING, Status.SUCCESS, Status.FAILED, Status.CANCELLED}),
+    Status.SENDING: frozenset({Status.PENDING, Status.SUCCESS, Status.FAILED, Status.UNKNOWN}),
+    Status.UNKNOWN: frozenset({Status.PENDING, Status.SUCCESS, Status.FAILED}),
+    Status.FAILED: frozenset({Status.PENDING, Status.SUCCESS}),
+    Status.SUCCESS: frozenset(),
+    Status.CANCELLED: frozenset(),
+}
+CAN_GO_AGAIN = Q(status__in=[Status.FAILED, Status.UNKNOWN])
+# The provider may have taken these: sending them again may duplicate them.
+MAY_HAVE_ARRIVED = Q(status=Status.UNKNOWN) | Q(status=Status.FAILED, reason=Reason.UNKNOWN_OUTCOME)
+# Claims without any outcome after which a message is taken out: it kills its workers.
+MAX_CLAIMS = 5
+# Tries after which a message fails although it has not expired: a stop against loops.
+MAX_TRIES = 50
+# How long a message with an unknown outcome rests before its policy decides.
+UNKNOWN_REST = timedelta(seconds=60)
+
+
+def move(messages: QuerySet[Message], to: Status, **changes: Any) -> int:
+    """Update those of `messages` that may move `to`; how many did."""
+    sources = [source for source, targets in MOVES.items() if to in targets]
+    return messages.filter(status__in=sources).update(status=to, **changes)
+
+
+def record(ids: Iterable[UUID], kind: Event.Kind, now: datetime, details: dict[str, Any]) -> None:
+    Event.objects.bulk_create(
+        Event(message_id=pk, kind=kind, at=now, details=details) for pk in ids
+    )

@@ -1,0 +1,51 @@
+"""The moves of people."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F, OuterRef, Subquery, Value
+from django.db.models.functions import Coalesce
+
+from messaging.models import Event, Message, Reason, Status
+from messaging.states.machine import CAN_GO_AGAIN, MAY_HAVE_ARRIVED, move
+
+
+def resend_many(
+    ids: Sequence[UUID], *, may_duplicate: bool, now: datetime, actor_id: int | None
+) -> list[Message]:
+    """failed or unknown -> pending, by an operator: all of `ids` at once, each with its whole
+    lifetime anew. Left out is what moved meanwhile or is being moved, and without `may_duplicate`
+    what may have arrived. Returns those that went, as they were before; at best give 1,000."""
+    with transaction.atomic():
+        movable = Message.objects.filter(CAN_GO_AGAIN, pk__in=ids)
+        if not may_duplicate:
+            movable = movable.exclude(MAY_HAVE_ARRIVED)
+        locked = movable.order_by("pk").select_for_update(skip_locked=True)
+        went = list(locked.only("channel", "lane", "status", "reason"))
+        again = Event.objects.filter(message=OuterRef("pk"), kind=Event.Kind.RESENT)
+        began_at = Coalesce(Subquery(again.order_by("-at").values("at")[:1]), F("created_at"))
+        move(
+            Message.objects.filter(pk__in=[message.pk for message in went]),
+            Status.PENDING,
+            reason=Reason.RESENT,
+            reason_detail="",
+            due_at=now,
+            expires_at=Value(now) + (F("expires_at") - began_at),
+            finished_at=None,
+            claims=0,
+            tries=0,
+            unknown_resends=0,
+        )
+        Event.objects.bulk_create(
+            Event(
+                message_id=message.pk,
+                kind=Event.Kind.RESENT,
+                at=now,
+                details={"from": message.status, "reason": message.reason},
+                actor_id=actor_id,
+            )
+            for message in went
+        )
+    return went
