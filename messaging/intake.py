@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from core.crash import crash_at
 from core.database import as_moment
 from messaging import doorbell, metrics
 from messaging.channels.base import Channel, EmailContent
@@ -62,8 +63,14 @@ def accept_email(
                 )
                 for position, address in others
             )
+            if __debug__:
+                crash_at("accept_before_commit")
     else:
+        if __debug__:
+            crash_at("accept_before_commit")
         _insert(message)
+    if __debug__:
+        crash_at("accept_after_commit")
     metrics.ACCEPTED.labels(message.channel, message.lane).inc()
     doorbell.ring(channel=message.channel, lane=message.lane)
     return message
