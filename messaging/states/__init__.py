@@ -30,7 +30,7 @@ from messaging.states.machine import (
     MOVES,
     UNKNOWN_REST,
 )
-from messaging.states.operators import resend_many
+from messaging.states.operators import cancel, resend_many
 from messaging.states.sweep import recover_leases, settle_unknown, wake_waiting
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "Claim",
     "Claimed",
     "Success",
+    "cancel",
     "claim_due",
     "doubt",
     "fail",

@@ -49,3 +49,21 @@ def resend_many(
             for message in went
         )
     return went
+
+
+def cancel(message_id: UUID, *, now: datetime, actor_id: int | None) -> bool:
+    """pending -> cancelled, by a caller or an operator. False when it is not pending any more: then
+    it is sent, or was."""
+    with transaction.atomic():
+        won = move(
+            Message.objects.filter(pk=message_id),
+            Status.CANCELLED,
+            reason="",
+            reason_detail="",
+            finished_at=now,
+        )
+        if won:
+            Event.objects.create(
+                message_id=message_id, kind=Event.Kind.CANCELLED, at=now, actor_id=actor_id
+            )
+    return bool(won)
