@@ -12,6 +12,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Iterable
 from datetime import timedelta
+from uuid import UUID
 
 import structlog
 from django.conf import settings
@@ -20,7 +21,7 @@ from django.db import transaction
 from core.clock import Clock
 from core.masking import mask_addresses
 from core.secrets import UnreadableSecret
-from messaging import doorbell, metrics, sender_pool, states
+from messaging import doorbell, metrics, sender_health, sender_pool, states
 from messaging.attempts import Job, Outcome, close_attempts, start_attempts, word_of
 from messaging.channels.base import (
     ChannelAdapter,
@@ -35,6 +36,9 @@ from messaging.channels.base import (
 from messaging.channels.registry import adapter_for, close_idle
 from messaging.models import Attempt, Lane, Message, Policy, Reason, Sender
 from messaging.retries import BACKOFF
+from messaging.sender_health import Health
+from messaging.sender_pool import Wish
+from messaging.sender_quotas import give_back
 from messaging.states import Claim
 
 log = structlog.get_logger(__name__)
@@ -57,6 +61,7 @@ def drain(*, channel: str, lane: str, clock: Clock) -> int:
     messages were claimed. `clock` is the database's."""
     ends_at = time.monotonic() + SLICE_SECONDS[lane]
     pace: dict[int, float] = {}
+    health = Health()
     total = 0
     while not stopping.is_set():
         lease = timedelta(seconds=settings.LEASE_SECONDS)
@@ -69,10 +74,13 @@ def drain(*, channel: str, lane: str, clock: Clock) -> int:
             # There is probably more: idle workers join in while this one sends.
             doorbell.ring(channel=channel, lane=lane)
         if claimed.claims:
-            batch = _Batch(channel=channel, lane=lane, clock=clock, ends_at=ends_at, pace=pace)
+            batch = _Batch(
+                channel=channel, lane=lane, clock=clock, ends_at=ends_at, pace=pace, health=health
+            )
             batch.run(claimed.claims)
         if not is_full or time.monotonic() >= ends_at:
             break
+    health.flush(now=clock())
     close_idle()
     return total
 
@@ -81,7 +89,14 @@ class _Batch:
     """The claims of one round, and everything that is known only while they are sent."""
 
     def __init__(
-        self, *, channel: str, lane: str, clock: Clock, ends_at: float, pace: dict[int, float]
+        self,
+        *,
+        channel: str,
+        lane: str,
+        clock: Clock,
+        ends_at: float,
+        pace: dict[int, float],
+        health: Health,
     ) -> None:
         self.channel = channel
         self.lane = lane
@@ -91,7 +106,10 @@ class _Batch:
         # Asked for here: at import it would be the parent's id, the same for all its children.
         self.worker = f"{socket.gethostname()}:{os.getpid()}"[:100]
         self.pool = sender_pool.Pool(channel=channel, now=clock())
+        self.health = health
         self.benched: set[int] = set()
+        # Senders that failed a message in this round, by message.
+        self.never: dict[UUID, set[int]] = defaultdict(set)
         self.adapters: dict[int, ChannelAdapter] = {}
         # Claims whose sender failed in this round.
         self.again: list[Claim] = []
@@ -105,22 +123,28 @@ class _Batch:
             self.again = []
             self._work(jobs)
             waiting = self.again
+            if waiting:
+                self.pool.refresh(now=self.clock())
 
     def _allot(self, claims: list[Claim]) -> deque[Job]:
         """Give each claim a sender; those that get none go back with the reason."""
         now = self.clock()
-        allotment = self.pool.allot([c.message.application_id for c in claims], now=now)
+        wishes = [
+            Wish(c.message.application_id, never=frozenset(self.never.get(c.message.pk, ())))
+            for c in claims
+        ]
+        allotment = self.pool.allot(wishes, now=now)
         jobs: list[Job] = []
-        without: dict[int, list[Claim]] = defaultdict(list)
-        for claim, sender, decision in zip(
-            claims, allotment.senders, allotment.decisions, strict=True
+        without: dict[Wish, list[Claim]] = defaultdict(list)
+        for claim, wish, sender, decision in zip(
+            claims, wishes, allotment.senders, allotment.decisions, strict=True
         ):
             if sender is not None:
                 jobs.append(Job(claim, sender, decision))
             else:
-                without[claim.message.application_id].append(claim)
-        for application_id, stranded in without.items():
-            why = mask_addresses(self.pool.why_nobody(application_id))
+                without[wish].append(claim)
+        for wish, stranded in without.items():
+            why = mask_addresses(self.pool.why_nobody(wish))
             with transaction.atomic():
                 states.note_waiting(stranded, details={"why": why}, now=now)
                 for claim in stranded:
@@ -164,7 +188,7 @@ class _Batch:
             jobs.popleft()
             if job.sender.pk in self.benched:
                 self.again.append(job.claim)
-                sender_pool.give_back(job.sender, 1, now=self.clock())
+                give_back(job.sender, 1, now=self.clock())
             else:
                 group.append(job)
         return group
@@ -195,8 +219,9 @@ class _Batch:
 
     def _hand_over(self, group: list[tuple[Job, Attempt]]) -> list[Outcome]:
         outcomes: list[Outcome] = []
+        has_failed = False
         for job, attempt in group:
-            if job.sender.pk in self.benched:
+            if has_failed:
                 outcomes.append(Outcome(job, attempt, None, self.clock()))
                 continue
             started = time.monotonic()
@@ -205,8 +230,7 @@ class _Batch:
             before = self.pace.get(job.sender.pk, took)
             self.pace[job.sender.pk] = (before + took) / 2
             metrics.HAND_OVER_SECONDS.labels(self.channel, job.sender.name).observe(took)
-            if isinstance(result, SenderFailure):
-                self.benched.add(job.sender.pk)
+            has_failed = isinstance(result, SenderFailure)
             outcomes.append(Outcome(job, attempt, result, self.clock()))
         return outcomes
 
@@ -254,7 +278,8 @@ class _Batch:
         for job in jobs:
             by_sender[job.sender.pk].append(job)
         for unused in by_sender.values():
-            sender_pool.give_back(unused[0].sender, len(unused), now=self.clock())
+            give_back(unused[0].sender, len(unused), now=self.clock())
+            sender_health.release_probe(unused[0].sender)
         states.release([*(job.claim for job in jobs), *self.again], now=self.clock())
         self.again = []
         doorbell.ring(channel=self.channel, lane=self.lane)
@@ -279,18 +304,28 @@ class _Batch:
             if isinstance(outcome.result, Receipt):
                 taken[outcome.job.sender.pk].append(outcome)
             elif isinstance(outcome.result, SenderFailure):
-                self.pool.failed(outcome.job.sender, outcome.result, now=outcome.at)
-                sender_pool.give_back(outcome.job.sender, 1, now=outcome.at)
-            elif outcome.result is None:
-                sender_pool.give_back(outcome.job.sender, 1, now=outcome.at)
-            else:
+                self.never[outcome.job.claim.message.pk].add(outcome.job.sender.pk)
+            elif outcome.result is not None:
                 self._move(outcome, outcome.result)
         for sender_id, done in taken.items():
             ids = [outcome.job.claim.message.pk for outcome in done]
             if time.monotonic() - self.held_since > settings.LEASE_SECONDS:
                 states.note_late(ids, now=done[-1].at)
             states.succeed(ids, sender_id=sender_id, now=done[-1].at)
-            sender_pool.recovered(done[0].job.sender)
+        # After the messages' rows, see `Health`.
+        for outcome in outcomes:
+            self._judge(outcome)
+
+    def _judge(self, outcome: Outcome) -> None:
+        """What the outcome says of the sender. A message's own failure says that it works."""
+        sender = outcome.job.sender
+        if outcome.result is None or isinstance(outcome.result, SenderFailure):
+            give_back(sender, 1, now=outcome.at)
+        if isinstance(outcome.result, SenderFailure | OutcomeUnknown):
+            if self.health.failed(sender, outcome.result, now=outcome.at):
+                self.benched.add(sender.pk)
+        elif outcome.result is not None:
+            self.health.worked(sender, now=outcome.at)
 
     def _move(self, outcome: Outcome, error: DeliveryError) -> None:
         """Where a failure that is charged to the message takes it."""
