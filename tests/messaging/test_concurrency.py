@@ -1,7 +1,9 @@
 """What many workers do at once, with real connections and real transactions."""
 
+import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -107,6 +109,28 @@ def test_reserving_and_giving_back_in_any_order_never_blocks_for_good():
                     health.failed(sender, SenderFailure("transient"), now=NOON)
 
     at_once(work)
+
+    assert set(SenderWindow.objects.values_list("used", flat=True)) == {0}
+
+
+def test_two_commits_that_touch_senders_in_opposite_order_wait_for_each_other():
+    groups = [make_group(per_day=10) for _ in range(2)]
+    senders = [make_sender(group=group) for group in groups]
+    for sender in senders:
+        reserve(sender, 2, now=NOON)
+    both_began = threading.Barrier(2)
+
+    def commit(number):
+        first, second = senders if number else senders[::-1]
+        with transaction.atomic():
+            give_back(first, 1, now=NOON)
+            # The other one waits for this commit and does not come: that is the point.
+            with suppress(threading.BrokenBarrierError):
+                both_began.wait(0.5)
+            Health().failed(second, SenderFailure("transient"), now=NOON)
+            give_back(second, 1, now=NOON)
+
+    at_once(commit, 2)
 
     assert set(SenderWindow.objects.values_list("used", flat=True)) == {0}
 
