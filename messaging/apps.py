@@ -8,7 +8,8 @@ class MessagingConfig(AppConfig):
 
     def ready(self) -> None:
         from core import health, metrics_page
-        from messaging import checks, metrics
+        from messaging import checks, gauges, metrics
 
         health.register("progress", checks.check_progress)
         metrics_page.measure_at_scrape(metrics.BacklogCollector())
+        metrics_page.measure_at_scrape(gauges.SenderStateCollector())

@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db import connection
 
 from core.masking import mask_addresses
+from messaging import states
 from messaging.channels.base import (
     DeliveryError,
     OutcomeUnknown,
@@ -18,7 +19,6 @@ from messaging.channels.base import (
     SenderFailure,
     TemporaryFailure,
 )
-from messaging import states
 from messaging.models import Attempt, Sender
 from messaging.states import Claim
 

@@ -23,7 +23,7 @@ from core.clock import Clock
 from core.crash import crash_at
 from core.flags import SharedFlag
 from core.secrets import UnreadableSecret
-from messaging import doorbell, sender_quotas
+from messaging import doorbell
 from messaging.attempts import Job, Outcome, new_attempts
 from messaging.channels.base import Account, ChannelAdapter, SenderFailure
 from messaging.channels.registry import connections
@@ -248,9 +248,8 @@ class _Drain:
     ) -> None:
         """Those without a mark are not ours any more."""
         lost = [job for job, attempt in group if attempt is None]
-        if lost:
-            self.holdings.forget(job.claim for job in lost)
-            sender_quotas.give_back(lost[0].sender, len(lost), now=self.clock())
+        self.holdings.forget(job.claim for job in lost)
+        self.holdings.again(lost)
         marked = [(job, attempt) for job, attempt in group if attempt is not None]
         if isinstance(adapter, SenderFailure):
             self.outcomes += [Outcome(job, mark, adapter, self.clock()) for job, mark in marked]
@@ -286,18 +285,13 @@ class _Drain:
 
     def _sort(self, outcomes: Sequence[Outcome]) -> None:
         """What is over is forgotten; what failed for its sender's sake gets another one."""
-        unused: Counter[int] = Counter()
-        for outcome in outcomes:
-            job, sender_id = outcome.job, outcome.job.sender.pk
-            is_sender_at_fault = isinstance(outcome.result, SenderFailure)
-            if outcome.result is None or is_sender_at_fault:
-                self.holdings.again(job, is_sender_at_fault=is_sender_at_fault)
-                unused[sender_id] += 1
-            else:
-                self.holdings.forget([job.claim])
+        self.holdings.again([o.job for o in outcomes if o.result is None])
+        failed = [o.job for o in outcomes if isinstance(o.result, SenderFailure)]
+        self.holdings.again(failed, is_sender_at_fault=True)
+        self.holdings.forget(
+            o.job.claim for o in outcomes if not isinstance(o.result, SenderFailure | None)
+        )
         for sender in self.holdings.pool.senders():
-            if unused[sender.pk]:
-                sender_quotas.give_back(sender, unused[sender.pk], now=self.clock())
             if sender.pk in self.lines.out:
                 self.holdings.take_away(sender)
 

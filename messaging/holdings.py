@@ -1,4 +1,4 @@
-"""What one drain holds: claims without a sender, and jobs that wait for their sender's connection."""
+"""What one drain holds: claims without a sender, and jobs that wait for a connection of theirs."""
 
 import time
 from collections import defaultdict, deque
@@ -13,7 +13,7 @@ from django.db import transaction
 from core.clock import Clock
 from core.crash import crash_at
 from core.masking import mask_addresses
-from messaging import doorbell, sender_quotas, states
+from messaging import doorbell, retries, sender_health, sender_quotas, states
 from messaging.attempts import Job, senders_in_doubt
 from messaging.models import Reason, Sender
 from messaging.sender_pool import LOOK_AGAIN, Pool, Wish
@@ -90,10 +90,13 @@ class Holdings:
                 self.jobs.setdefault(sender.pk, deque()).append(Job(claim, sender, decision))
             else:
                 stranded[wish].append(claim)
-        due_at = allotment.look_again_at or now + LOOK_AGAIN
+        latest = allotment.look_again_at or now + LOOK_AGAIN
         if busy:
-            due_at = min(due_at, now + look_again)
+            latest = min(latest, now + look_again)
         for wish, without in stranded.items():
+            # Who failed once may do better soon, if it was not benched for it.
+            soon = retries.delay(self.channel, self.lane, 0) if wish.never else LOOK_AGAIN
+            due_at = min(latest, now + soon)
             why = mask_addresses(self.pool.why_nobody(wish))
             with transaction.atomic():
                 states.note_waiting(without, details={"why": why}, now=now)
@@ -115,19 +118,24 @@ class Holdings:
             rather_not=frozenset(self._rather_not.get(pk, ())),
         )
 
-    def again(self, job: Job, *, is_sender_at_fault: bool) -> None:
-        """Its sender failed, or its turn did not come: it needs one anew."""
-        if is_sender_at_fault:
-            self._never[job.claim.message.pk].add(job.sender.pk)
-        if job.claim.message.pk in self.held:
-            self.waiting.append(job.claim)
+    def again(self, jobs: Collection[Job], *, is_sender_at_fault: bool = False) -> None:
+        """Their sender failed, or their turn did not come: they need one anew."""
+        unused: dict[int, list[Job]] = defaultdict(list)
+        for job in jobs:
+            pk = job.claim.message.pk
+            unused[job.sender.pk].append(job)
+            if pk in self.held:
+                self.waiting.append(job.claim)
+                if is_sender_at_fault:
+                    self._never[pk].add(job.sender.pk)
+        for sender, count in [(mine[0].sender, len(mine)) for mine in unused.values()]:
+            sender_quotas.give_back(sender, count, now=self.clock())
+            if not is_sender_at_fault:
+                sender_health.release_probe(sender)
 
     def take_away(self, sender: Sender) -> None:
         """What waits for `sender` gets another one."""
-        jobs = self.jobs.pop(sender.pk, None)
-        if jobs:
-            self.waiting += [job.claim for job in jobs]
-            sender_quotas.give_back(sender, len(jobs), now=self.clock())
+        self.again(self.jobs.pop(sender.pk, ()))
 
     def renew(self) -> None:
         """Renew the leases in time, and drop what was given to others meanwhile."""

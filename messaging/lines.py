@@ -94,6 +94,7 @@ class Lines:
     def _run(self, group: Sequence[Marked], adapter: ChannelAdapter) -> None:
         sender_id = group[0][0].sender.pk
         outcomes: list[Outcome] = []
+        has_failed = False
         started = told = time.monotonic()
         try:
             for job, attempt in group:
@@ -102,7 +103,7 @@ class Lines:
                     self._news.put(_News(sender_id, outcomes, False))
                     outcomes, told = [], now
                 is_late = now - started > LONGEST_GROUP or not self._is_safe()
-                if sender_id in self.out or is_late:
+                if has_failed or is_late or sender_id in self.out:
                     outcomes.append(Outcome(job, attempt, None, self.clock()))
                     continue
                 connections().heard(adapter)
@@ -111,6 +112,7 @@ class Lines:
                 PACE[sender_id] = (PACE.get(sender_id, took) + took) / 2
                 metrics.HAND_OVER_SECONDS.labels(self.channel, job.sender.name).observe(took)
                 outcomes.append(Outcome(job, attempt, result, self.clock()))
+                has_failed = isinstance(result, SenderFailure)
         finally:
             connections().give_back(adapter)
             self._news.put(_News(sender_id, outcomes, True))

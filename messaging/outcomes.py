@@ -26,6 +26,7 @@ from messaging.channels.base import (
     PermanentFailure,
     Receipt,
     SenderFailure,
+    TemporaryFailure,
 )
 from messaging.models import Attempt, Reason
 from messaging.sender_health import Health
@@ -79,24 +80,26 @@ def _successes(outcomes: Sequence[Outcome]) -> list[Success]:
 
 def _record(outcomes: Sequence[Outcome], *, health: Health, may_be_late: bool) -> set[int]:
     close_attempts(outcomes)
-    out: set[int] = set()
-    taken: list[Outcome] = []
-    for outcome in outcomes:
-        sender, result = outcome.job.sender, outcome.result
-        if isinstance(result, SenderFailure | OutcomeUnknown):
-            if health.failed(sender, result, now=outcome.at):
-                out.add(sender.pk)
-        elif result is not None:
-            health.worked(sender, now=outcome.at)
-        if isinstance(result, Receipt):
-            taken.append(outcome)
-        elif result is not None and not isinstance(result, SenderFailure):
-            _move(outcome, result)
+    taken = [outcome for outcome in outcomes if isinstance(outcome.result, Receipt)]
     if taken:
         if may_be_late:
             states.note_late([o.job.claim.message.pk for o in taken], now=taken[-1].at)
         states.succeed(_successes(taken))
-    return out
+    for outcome in outcomes:
+        if isinstance(outcome.result, OutcomeUnknown | PermanentFailure | TemporaryFailure):
+            _move(outcome, outcome.result)
+    # After the messages' rows, see `Health`.
+    return {o.job.sender.pk for o in outcomes if _is_out(o, health)}
+
+
+def _is_out(outcome: Outcome, health: Health) -> bool:
+    """What the outcome says of the sender. A message's own failure says that it works."""
+    sender, result = outcome.job.sender, outcome.result
+    if isinstance(result, SenderFailure | OutcomeUnknown):
+        return health.failed(sender, result, now=outcome.at)
+    if result is not None:
+        health.worked(sender, now=outcome.at)
+    return False
 
 
 def _move(outcome: Outcome, error: DeliveryError) -> None:

@@ -1,36 +1,49 @@
 """Which sender takes which message, and who sits out.
 
-By priority first (higher wins), then whoever has used the least of its share. Quotas are reserved
-in bulk with one conditional UPDATE per sender and limited window, so that any number of workers
-together stay below them; what was not used is given back.
+By priority first (higher wins), then whoever has used the least of its share. What is given is
+reserved in bulk, one transaction per sender, so that any number of workers together stay below the
+limits of senders and groups.
 """
 
 import heapq
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-import structlog
-from django.db import transaction
-from django.db.models import F, Q
-
-from core.masking import mask_addresses
 from core.secrets import UnreadableSecret
-from messaging.channels.base import SenderFailure
-from messaging.models import Sender, SenderWindow
+from messaging import sender_health
+from messaging.models import Sender, SenderGroup
+from messaging.sender_health import State
+from messaging.sender_quotas import reserve
 
-log = structlog.get_logger(__name__)
-
-# The first bench; it doubles with every further failure in a row.
-BENCH = timedelta(seconds=60)
-LONGEST_BENCH = timedelta(minutes=30)
-# Wrong credentials do not mend themselves, and trying them too often locks accounts.
-CREDENTIALS_BENCH = timedelta(hours=1)
 # A message without a sender looks again at the latest after this, in case one was mended.
 LOOK_AGAIN = timedelta(seconds=60)
+# And after this while a sender is tried: the answer is a matter of seconds.
+LOOK_AGAIN_WHILE_TRIED = timedelta(seconds=10)
+
+# Queues of one message's candidates, each asked when the one before has nobody.
+_GENTLY, _FULLY, _RELUCTANTLY = range(3)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What one message needs. `never`: ids of senders that failed it in this drain. `rather_not`:
+    those that had it and gave no answer; they get it only if there is nobody else."""
+
+    application_id: int
+    never: frozenset[int] = frozenset()
+    rather_not: frozenset[int] = frozenset()
+
+
+@dataclass(slots=True)
+class Room:
+    """Messages left by the tightest limit of a sender, or of a group for all its senders."""
+
+    left: int
+    why: str = "its quota is used up"
 
 
 @dataclass(slots=True)
@@ -40,17 +53,45 @@ class Candidate:
     sender: Sender
     application_ids: frozenset[int]
     used_today: int
-    # Messages left by the tightest limit; None is no limit.
-    left: int | None
-    free_at: datetime | None = None
+    rooms: list[Room]
+    # Why it takes nothing, as far as its row tells.
+    unfit: str = ""
+    # Of this allotment: why it takes nothing, and how many messages while it recovers (None: any).
     excluded: str = ""
+    allowance: int | None = None
+    share: float = 1.0
+    probe: Room | None = None
+    free_at: datetime | None = None
     assigned: int = 0
-
-    def serves(self, application_id: int) -> bool:
-        return not self.application_ids or application_id in self.application_ids
 
     def load(self) -> float:
         return (self.used_today + self.assigned) / self.sender.weight
+
+    def rank(self) -> tuple[int, bool, float]:
+        """Lowest goes first. Who is to be tried comes first among its equals: it gets one only."""
+        return (-self.sender.priority, self.probe is None, self.load())
+
+    def full(self) -> str:
+        """Why it takes no more; empty while it does."""
+        rooms = self.rooms if self.probe is None else [self.probe, *self.rooms]
+        return next((room.why for room in rooms if room.left <= 0), "")
+
+    def is_done(self) -> bool:
+        """Whether it had its part of this allotment while it recovers."""
+        return self.allowance is not None and self.allowance <= 0
+
+    def assign(self) -> None:
+        self.assigned += 1
+        for room in self.rooms if self.probe is None else [self.probe, *self.rooms]:
+            room.left -= 1
+        if self.allowance is not None:
+            self.allowance -= 1
+
+    def unassign(self) -> None:
+        """What one sender did not get is left for the others of its group."""
+        self.assigned -= 1
+        for room in self.rooms:
+            room.left += 1
 
 
 @dataclass(slots=True)
@@ -63,23 +104,47 @@ class Allotment:
     look_again_at: datetime | None = None
 
 
+Place = tuple[tuple[int, bool, float], float, int]
+Queues = dict[tuple[Wish, int], list[Place]]
+
+
 class Pool:
-    """The senders of one channel as a drain sees them; `failed` takes one out for its rest."""
+    """The senders of one channel as a drain sees them. A bench that this drain's `Health` writes is
+    seen at once where it concerns the same `Sender` objects, everything else after `refresh`."""
 
     def __init__(self, *, channel: str, now: datetime) -> None:
-        senders = list(
-            Sender.objects.filter(channel=channel).prefetch_related("windows", "applications")
-        )
-        self.candidates = [_candidate(sender, now) for sender in senders]
+        self.channel = channel
+        self.candidates: list[Candidate] = []
+        self.refresh(now=now)
 
-    def allot(self, application_ids: Sequence[int], *, now: datetime) -> Allotment:
-        """Give every message (by the id of its application) a sender, quota reserved."""
-        given: list[Candidate | None] = [None] * len(application_ids)
-        open_places = list(range(len(application_ids)))
-        # Whoever loses quota to other workers between reading and reserving is left out of the next
-        # round, so there are at most as many rounds as senders.
+    def refresh(self, *, now: datetime) -> None:
+        """Read the rows again."""
+        senders = Sender.objects.filter(channel=self.channel).select_related("group")
+        rooms: dict[int, list[Room]] = {}
+        self.candidates = [
+            _candidate(sender, rooms, now)
+            for sender in senders.prefetch_related("windows", "group__windows", "applications")
+        ]
+        for candidate in self.candidates:
+            _judge(candidate, 0, now, {})
+
+    def senders(self) -> list[Sender]:
+        """As they were read last, whatever their state."""
+        return [candidate.sender for candidate in self.candidates]
+
+    def allot(
+        self, wishes: Sequence[Wish], *, now: datetime, busy: Mapping[int, str] | None = None
+    ) -> Allotment:
+        """Give every message a sender, quota reserved. `busy` says by sender id why this process
+        can give it nothing now. Not within a transaction."""
+        for known in self.candidates:
+            _judge(known, len(wishes), now, busy or {})
+        given: list[Candidate | None] = [None] * len(wishes)
+        open_places = list(range(len(wishes)))
+        # Whoever gets less than it was given is left out of the next round, so there are at most as
+        # many rounds as senders.
         while open_places:
-            wanted = self._choose([application_ids[place] for place in open_places])
+            wanted = self._choose([wishes[place] for place in open_places])
             granted = self._reserve(wanted, now=now)
             short: list[int] = []
             for place, candidate in zip(open_places, wanted, strict=True):
@@ -89,99 +154,111 @@ class Pool:
                     granted[candidate.sender.pk] -= 1
                     given[place] = candidate
                 else:
-                    candidate.left = 0
-                    candidate.excluded = "its quota was used up by other workers"
+                    candidate.unassign()
                     short.append(place)
             open_places = short
+        return self._allotment(wishes, given, now)
+
+    def why_nobody(self, wish: Wish) -> str:
+        """A sentence for the message: who there is, and why each cannot take it. Speaks of the last
+        allotment."""
+        reasons = [f"{c.sender.name}: {_why_not(c, wish)}" for c in self.candidates]
+        return "; ".join(reasons) or "There is no sender for this channel yet."
+
+    def _choose(self, wishes: Sequence[Wish]) -> list[Candidate | None]:
+        queues: Queues = {}
+        return [self._first(wish, queues) for wish in wishes]
+
+    def _first(self, wish: Wish, queues: Queues) -> Candidate | None:
+        for kind in (_GENTLY, _FULLY, _RELUCTANTLY):
+            if (wish, kind) not in queues:
+                queues[wish, kind] = self._queue(wish, kind)
+            candidate = self._next(queues[wish, kind], is_gentle=kind == _GENTLY)
+            if candidate is not None:
+                candidate.assign()
+                return candidate
+        return None
+
+    def _queue(self, wish: Wish, kind: int) -> list[Place]:
+        places = [
+            (candidate.rank(), random.random(), index)  # noqa: S311
+            for index, candidate in enumerate(self.candidates)
+            if not _why_not(candidate, wish)
+            and (candidate.sender.pk in wish.rather_not) == (kind == _RELUCTANTLY)
+        ]
+        heapq.heapify(places)
+        return places
+
+    def _next(self, queue: list[Place], *, is_gentle: bool) -> Candidate | None:
+        while queue:
+            rank, tie, index = queue[0]
+            candidate = self.candidates[index]
+            if candidate.full() or (is_gentle and candidate.is_done()):
+                heapq.heappop(queue)
+            elif rank < candidate.rank():
+                # It was given messages since.
+                heapq.heapreplace(queue, (candidate.rank(), tie, index))
+            else:
+                return candidate
+        return None
+
+    def _reserve(self, wanted: list[Candidate | None], *, now: datetime) -> dict[int, int]:
+        """How many of the messages that were given to each sender it may really take."""
+        counts = Counter(candidate.sender.pk for candidate in wanted if candidate is not None)
+        granted: dict[int, int] = {}
+        for candidate in self.candidates:
+            sender, count = candidate.sender, counts[candidate.sender.pk]
+            if count == 0:
+                continue
+            if candidate.probe is not None and not sender_health.take_probe(sender, now=now):
+                candidate.excluded = "another worker tries it with one message"
+                candidate.free_at = now + LOOK_AGAIN_WHILE_TRIED
+                granted[sender.pk] = 0
+                continue
+            granted[sender.pk] = reserve(sender, count, now=now)
+            if granted[sender.pk] < count:
+                candidate.excluded = "its quota was used up by other workers"
+                if candidate.probe is not None:
+                    sender_health.release_probe(sender)
+        return granted
+
+    def _allotment(
+        self, wishes: Sequence[Wish], given: Sequence[Candidate | None], now: datetime
+    ) -> Allotment:
         allotment = Allotment(look_again_at=self._look_again_at(now))
-        decisions: dict[tuple[int, int], dict[str, Any]] = {}
-        for application_id, candidate in zip(application_ids, given, strict=True):
+        decisions: dict[tuple[int, Wish], dict[str, Any]] = {}
+        for wish, candidate in zip(wishes, given, strict=True):
             sender = candidate.sender if candidate is not None else None
-            # One dict per (sender, application) of the batch, not one per message.
-            key = (sender.pk if sender else 0, application_id)
+            # One dict for all that are alike, not one per message.
+            key = (sender.pk if sender else 0, wish)
             if key not in decisions:
-                decisions[key] = self._explain(sender, application_id)
+                decisions[key] = self._explain(sender, wish)
             allotment.senders.append(sender)
             allotment.decisions.append(decisions[key])
         return allotment
 
-    def _reserve(self, wanted: list[Candidate | None], *, now: datetime) -> dict[int, int]:
-        """How many of the messages that were given to each sender it may really take."""
-        counts = Counter(c.sender.pk for c in wanted if c is not None)
-        return {
-            c.sender.pk: reserve(c.sender, counts[c.sender.pk], now=now)
-            for c in self.candidates
-            if counts[c.sender.pk]
-        }
-
-    def failed(self, sender: Sender, error: SenderFailure, *, now: datetime) -> None:
-        """Bench `sender` in its row and take it out of this pool."""
-        until = bench(sender, error, now=now)
-        for candidate in self.candidates:
-            if candidate.sender.pk == sender.pk:
-                candidate.free_at = until
-                candidate.excluded = f"benched until {until:%H:%M:%S} UTC ({error.kind})"
-
-    def why_nobody(self, application_id: int) -> str:
-        """A sentence for the message: who there is, and why each cannot take it."""
-        reasons = [
-            f"{candidate.sender.name}: {self._why_not(candidate, application_id)}"
-            for candidate in self.candidates
-        ]
-        return "; ".join(reasons) or "There is no sender for this channel yet."
-
-    def _choose(self, application_ids: Sequence[int]) -> list[Candidate | None]:
-        heaps: dict[int, list[tuple[int, float, float, int]]] = {}
-        for application_id in set(application_ids):
-            heaps[application_id] = [
-                (-c.sender.priority, c.load(), random.random(), index)  # noqa: S311
-                for index, c in enumerate(self.candidates)
-                if not self._why_not(c, application_id)
-            ]
-            heapq.heapify(heaps[application_id])
-        return [self._next(heaps[application_id]) for application_id in application_ids]
-
-    def _next(self, heap: list[tuple[int, float, float, int]]) -> Candidate | None:
-        while heap:
-            priority, load, tie, index = heap[0]
-            candidate = self.candidates[index]
-            if candidate.left == 0:
-                heapq.heappop(heap)
-            elif load < candidate.load():
-                # Another application's messages went to it meanwhile.
-                heapq.heapreplace(heap, (priority, candidate.load(), tie, index))
-            else:
-                candidate.assigned += 1
-                if candidate.left is not None:
-                    candidate.left -= 1
-                heapq.heapreplace(heap, (priority, candidate.load(), tie, index))
-                return candidate
-        return None
-
-    def _why_not(self, candidate: Candidate, application_id: int) -> str:
-        if candidate.excluded:
-            return candidate.excluded
-        if not candidate.serves(application_id):
-            return "reserved for other applications"
-        return "its quota is used up" if candidate.left == 0 else ""
-
-    def _explain(self, chosen: Sender | None, application_id: int) -> dict[str, Any]:
+    def _explain(self, chosen: Sender | None, wish: Wish) -> dict[str, Any]:
+        """Names only: it is kept with the attempt."""
         excluded = {
             c.sender.name: why
             for c in self.candidates
             if (chosen is None or c.sender.pk != chosen.pk)
-            and (why := self._why_not(c, application_id))
+            and (why := _why_not(c, wish) or _why_rather_not(c, wish))
         }
-        candidates = [
-            {
-                "sender": c.sender.name,
-                "priority": c.sender.priority,
-                "used_today": c.used_today,
-                "weight": c.sender.weight,
-            }
-            for c in self.candidates
-            if c.sender.name not in excluded
-        ]
+        candidates = []
+        for c in self.candidates:
+            if c.sender.name in excluded:
+                continue
+            candidates.append(
+                {
+                    "sender": c.sender.name,
+                    "priority": c.sender.priority,
+                    "used_today": c.used_today,
+                    "weight": c.sender.weight,
+                }
+            )
+            if c.share < 1:
+                candidates[-1]["share"] = round(c.share * 100)
         return {
             "chosen": chosen.name if chosen else None,
             "candidates": candidates,
@@ -194,129 +271,72 @@ class Pool:
         return min([*frees, now + LOOK_AGAIN]) + timedelta(seconds=random.uniform(0, 2))  # noqa: S311
 
 
-def _candidate(sender: Sender, now: datetime) -> Candidate:
-    used = sender.used_quota(now)
-    lefts = {
-        window: max(0, limit - used.get(window, 0)) for window, limit in sender.limits().items()
-    }
-    candidate = Candidate(
+def _candidate(sender: Sender, group_rooms: dict[int, list[Room]], now: datetime) -> Candidate:
+    """`sender` as its row tells. `group_rooms` holds the rooms of groups, which are shared."""
+    rooms = _rooms(sender, now)
+    unfit = ""
+    if spent := sender.spent_window(now):
+        unfit = f"used up its limit per {spent}"
+    if sender.group is not None:
+        if spent := sender.group.spent_window(now):
+            unfit = unfit or f"its group {sender.group} used up its limit per {spent}"
+        rooms += group_rooms.setdefault(sender.group.pk, _rooms(sender.group, now))
+    try:
+        sender.open_credentials()
+    except UnreadableSecret:
+        unfit = unfit or "its credentials cannot be read with the present CREDENTIALS_KEYS"
+    return Candidate(
         sender=sender,
         application_ids=frozenset(application.pk for application in sender.applications.all()),
-        used_today=used.get("day", 0),
-        left=min(lefts.values()) if lefts else None,
+        used_today=sender.used_quota(now).get("day", 0),
+        rooms=rooms,
+        unfit=unfit if sender.is_active else "switched off",
     )
-    spent = [window for window, left in lefts.items() if left == 0]
-    if not sender.is_active:
-        candidate.excluded = "switched off"
-    elif sender.benched_until is not None and sender.benched_until > now:
+
+
+def _rooms(owner: Sender | SenderGroup, now: datetime) -> list[Room]:
+    used = owner.used_quota(now)
+    lefts = [limit - used.get(window, 0) for window, limit in owner.limits().items()]
+    whose = "its quota" if isinstance(owner, Sender) else f"the quota of its group {owner}"
+    return [Room(min(lefts), f"{whose} is used up")] if lefts else []
+
+
+def _judge(candidate: Candidate, messages: int, now: datetime, busy: Mapping[int, str]) -> None:
+    """What its health and this process allow it among `messages`."""
+    sender = candidate.sender
+    candidate.excluded, candidate.free_at = candidate.unfit, None
+    candidate.probe, candidate.allowance, candidate.share = None, None, 1.0
+    if candidate.unfit:
+        return
+    state = sender_health.state_of(sender, now=now)
+    if state is State.BENCHED:
         candidate.free_at = sender.benched_until
         candidate.excluded = (
             f"benched until {sender.benched_until:%H:%M:%S} UTC ({sender.last_failure_kind})"
         )
-    elif spent:
-        candidate.excluded = f"used up its limit per {spent[0]}"
-    else:
-        try:
-            sender.open_credentials()
-        except UnreadableSecret:
-            candidate.excluded = "its credentials cannot be read with the present CREDENTIALS_KEYS"
-    return candidate
+    elif state is State.BEING_TRIED:
+        candidate.probe = Room(1, "being tried with one message")
+        if sender.probe_until is not None and sender.probe_until > now:
+            candidate.probe.left = 0
+        candidate.free_at = now + LOOK_AGAIN_WHILE_TRIED
+    elif state is State.RECOVERING:
+        candidate.share = sender_health.share_of(sender, now=now)
+        # Rounded by chance, so that small batches get their part over time.
+        candidate.allowance = int(candidate.share * messages + random.random())  # noqa: S311
+    if not candidate.excluded:
+        candidate.excluded = busy.get(sender.pk, "")
 
 
-# --- quotas --------------------------------------------------------------------------------------
+def _why_not(candidate: Candidate, wish: Wish) -> str:
+    if candidate.excluded:
+        return candidate.excluded
+    if candidate.application_ids and wish.application_id not in candidate.application_ids:
+        return "reserved for other applications"
+    if candidate.sender.pk in wish.never:
+        return "failed this message just now"
+    return candidate.full()
 
 
-def reserve(sender: Sender, wanted: int, *, now: datetime) -> int:
-    """Reserve up to `wanted` messages in all windows of `sender`; how many were granted.
-
-    The day is always counted, limited or not: it tells who was used least. The rows are locked for
-    two statements, always in the same order, so that workers cannot wait for each other in a ring.
-    """
-    limits: dict[str, int | None] = {"day": None, **sender.limits()}
-    starts = {window: sender.window_start(window, now) for window in limits}
-    with transaction.atomic():
-        rows = _locked(sender, limits)
-        if len(rows) < len(limits):
-            SenderWindow.objects.bulk_create(
-                [
-                    SenderWindow(sender=sender, window=window, started_at=starts[window])
-                    for window in sorted(limits)
-                ],
-                ignore_conflicts=True,
-            )
-            rows = _locked(sender, limits)
-        granted = wanted
-        for row in rows:
-            if row.started_at < starts[row.window]:
-                row.started_at, row.used = starts[row.window], 0
-            limit = limits[row.window]
-            if limit is not None:
-                granted = max(0, min(granted, limit - row.used))
-        for row in rows:
-            row.used += granted
-            row.save(update_fields=["started_at", "used"])
-    return granted
-
-
-def _locked(sender: Sender, windows: Iterable[str]) -> list[SenderWindow]:
-    rows = SenderWindow.objects.select_for_update().filter(sender=sender, window__in=list(windows))
-    return list(rows.order_by("window"))
-
-
-def give_back(sender: Sender, count: int, *, now: datetime) -> None:
-    """Return quota that was reserved and not used, unless its window is over."""
-    with transaction.atomic():
-        for row in _locked(sender, {"day", *sender.limits()}):
-            if row.started_at == sender.window_start(row.window, now):
-                row.used = max(0, row.used - count)
-                row.save(update_fields=["used"])
-
-
-# --- health --------------------------------------------------------------------------------------
-
-
-def bench(sender: Sender, error: SenderFailure, *, now: datetime) -> datetime:
-    """Take `sender` out for a while, longer with every failure in a row. Returns until when."""
-    if error.kind == "credentials":
-        rest = CREDENTIALS_BENCH
-    else:
-        rest = min(BENCH * 2 ** min(sender.failures, 10), LONGEST_BENCH)
-        rest *= random.uniform(0.8, 1.2)  # noqa: S311
-    if error.retry_after is not None:
-        rest = max(rest, timedelta(seconds=min(max(error.retry_after, 1), 3600)))
-    until = now + rest
-    words = mask_addresses(f"{error.code} {error.words}".strip())[:500]
-    # A worker that fails a moment later must not double the bench again.
-    newly = Sender.objects.filter(
-        Q(benched_until=None) | Q(benched_until__lte=now), pk=sender.pk
-    ).update(
-        failures=F("failures") + 1,
-        benched_until=until,
-        last_failure_kind=error.kind,
-        last_failure_words=words,
-        last_failure_at=now,
-    )
-    if newly:
-        log.warning(
-            "sender_benched",
-            sender=sender.name,
-            kind=error.kind,
-            phase=error.phase,
-            provider=words,
-            until=until.isoformat(),
-        )
-    return until
-
-
-def recovered(sender: Sender) -> None:
-    """A message went through: forget the failures in a row."""
-    if sender.failures:
-        Sender.objects.filter(pk=sender.pk).update(failures=0, benched_until=None)
-        sender.failures = 0
-
-
-def mend(sender: Sender) -> None:
-    """An operator changed or tested it: let it play again at once."""
-    Sender.objects.filter(pk=sender.pk).update(
-        failures=0, benched_until=None, last_failure_kind="", last_failure_words=""
-    )
+def _why_rather_not(candidate: Candidate, wish: Wish) -> str:
+    is_one = candidate.sender.pk in wish.rather_not
+    return "had this message before and gave no answer" if is_one else ""

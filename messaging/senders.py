@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -10,7 +11,7 @@ from django.utils import timezone
 
 from core.errors import Code, DomainError
 from core.secrets import UnreadableSecret
-from messaging import doorbell, sender_pool, states
+from messaging import doorbell, sender_health, states
 from messaging.channels.base import ProbeStep
 from messaging.channels.registry import ADAPTERS
 from messaging.models import Lane, Sender
@@ -94,38 +95,58 @@ def switch_sender(sender: Sender, *, is_active: bool) -> None:
         put_back_into_play(sender)
 
 
+class SenderKind(StrEnum):
+    """What a sender does now."""
+
+    ACTIVE = "active"
+    RECOVERING = "recovering"
+    BEING_TRIED = "being_tried"
+    BENCHED = "benched"
+    SPENT = "spent"
+    SWITCHED_OFF = "switched_off"
+
+
 @dataclass(frozen=True, slots=True)
 class SenderState:
-    """What a sender does now. `kind` is `active`, `benched`, `spent` or `switched_off`."""
-
-    kind: str
+    kind: SenderKind
     used_today: int
-    # Benched: until when, and the failure in our word.
+    # Benched: until when. Benched and being tried: the failure in our word.
     until: datetime | None = None
     why: str = ""
-    # Spent: the window whose limit is reached.
+    # Spent: the window whose limit is reached, and whose it is if it is the group's.
     window: str = ""
+    group: str = ""
+    # Recovering: the part of its share that it takes.
+    share: float = 1.0
+
+
+_KINDS = {
+    sender_health.State.WORKING: SenderKind.ACTIVE,
+    sender_health.State.BENCHED: SenderKind.BENCHED,
+    sender_health.State.BEING_TRIED: SenderKind.BEING_TRIED,
+    sender_health.State.RECOVERING: SenderKind.RECOVERING,
+}
 
 
 def state_of(sender: Sender, *, now: datetime) -> SenderState:
-    """Reads `sender.windows`, which lists prefetch."""
-    used = sender.used_quota(now)
-    today = used.get("day", 0)
+    """Reads the `windows` of the sender and of its group, which lists prefetch."""
+    today = sender.used_quota(now).get("day", 0)
     if not sender.is_active:
-        return SenderState("switched_off", today)
-    if sender.benched_until is not None and sender.benched_until > now:
-        return SenderState(
-            "benched", today, until=sender.benched_until, why=sender.last_failure_kind
-        )
-    for window, limit in sender.limits().items():
-        if used.get(window, 0) >= limit:
-            return SenderState("spent", today, window=window)
-    return SenderState("active", today)
+        return SenderState(SenderKind.SWITCHED_OFF, today)
+    kind = _KINDS[sender_health.state_of(sender, now=now)]
+    if kind in (SenderKind.BENCHED, SenderKind.BEING_TRIED):
+        why = sender.last_failure_kind
+        return SenderState(kind, today, until=sender.benched_until, why=why)
+    if window := sender.spent_window(now):
+        return SenderState(SenderKind.SPENT, today, window=window)
+    if sender.group is not None and (window := sender.group.spent_window(now)):
+        return SenderState(SenderKind.SPENT, today, window=window, group=sender.group.name)
+    return SenderState(kind, today, share=sender_health.share_of(sender, now=now))
 
 
 def put_back_into_play(sender: Sender) -> None:
     """Forget its failures and wake what waited."""
-    sender_pool.mend(sender)
+    sender_health.mend(sender)
     if states.wake_waiting(channel=sender.channel, now=timezone.now()):
         for lane in Lane.values:
             doorbell.ring(channel=sender.channel, lane=lane)

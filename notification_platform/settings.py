@@ -353,6 +353,12 @@ UNFOLD = {
                         "link": reverse_lazy("admin:messaging_sender_changelist"),
                         "permission": _may_see("messaging.view_sender"),
                     },
+                    {
+                        "title": _("Sender groups"),
+                        "icon": "domain",
+                        "link": reverse_lazy("admin:messaging_sendergroup_changelist"),
+                        "permission": _may_see("messaging.view_sendergroup"),
+                    },
                 ],
             },
             {

@@ -9,7 +9,7 @@ from django.contrib.auth.models import Permission
 from accounts.keys import IssuedKey, issue_key
 from accounts.models import ApiKey, Application, User
 from messaging import delivery
-from messaging.models import Message, Sender, Status
+from messaging.models import Message, Sender, SenderGroup, Status
 
 _numbers = itertools.count(1)
 
@@ -53,6 +53,10 @@ def make_sender(**overrides: Any) -> Sender:
         "from_address": f"sender-{number}@example.com",
     }
     return Sender.objects.create(**fields | overrides)
+
+
+def make_group(**overrides: Any) -> SenderGroup:
+    return SenderGroup.objects.create(**{"name": f"group-{next(_numbers)}"} | overrides)
 
 
 def make_message(**overrides: Any) -> Message:

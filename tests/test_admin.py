@@ -11,12 +11,21 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.models import ApiKey, Application, User
-from messaging.models import Attempt, Event, Message, OtherRecipient, Sender, SenderWindow
+from messaging.models import (
+    Attempt,
+    Event,
+    Message,
+    OtherRecipient,
+    Sender,
+    SenderGroup,
+    SenderWindow,
+)
 from tests.conftest import browser_of
 from tests.factories import (
     NOON,
     drain,
     make_api_key,
+    make_group,
     make_message,
     make_operator,
     make_sender,
@@ -36,7 +45,7 @@ REGISTERED = [*OURS, Group]
 def _one_of_each(adapter):
     make_api_key()
     Group.objects.create(name="readers")
-    make_sender(per_day=10)
+    make_sender(per_day=10, group=make_group())
     message = make_message()
     OtherRecipient.objects.create(message=message, role="cc", address="bob@example.com")
     drain()
@@ -72,7 +81,7 @@ def test_its_list_and_its_page_open(operator, model):
     assert operator.get(reverse(f"{name}_history", args=[row.pk])).status_code == 200
 
 
-@pytest.mark.parametrize("model", [User, Group, Application, ApiKey, Sender])
+@pytest.mark.parametrize("model", [User, Group, Application, ApiKey, Sender, SenderGroup])
 def test_its_form_for_a_new_one_opens(operator, model):
     name = f"admin:{model._meta.app_label}_{model._meta.model_name}_add"
 
@@ -93,7 +102,7 @@ def test_what_happened_cannot_be_added_changed_or_deleted(operator, model):
 def test_the_first_page_leads_everywhere(operator):
     page = operator.get(reverse("admin:index")).content.decode()
 
-    for model in (Message, Attempt, Event, Sender, Application, ApiKey, User):
+    for model in (Message, Attempt, Event, Sender, SenderGroup, Application, ApiKey, User):
         assert reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist") in page
 
 

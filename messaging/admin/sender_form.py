@@ -37,7 +37,8 @@ class SenderForm(forms.ModelForm):
         model = Sender
         fields = [
             *("name", "from_address", "from_name", "is_active", "priority", "weight"),
-            *("per_minute", "per_hour", "per_day", "time_zone", "applications"),
+            *("per_minute", "per_hour", "per_day", "time_zone", "group", "max_connections"),
+            "applications",
         ]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

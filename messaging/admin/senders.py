@@ -12,22 +12,26 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from core.labels import label
 from messaging import senders
-from messaging.admin.reading import ReadOnlyAdmin
+from messaging.admin.quotas import WindowInline, shown_use
 from messaging.admin.sender_form import Adapter, field_rows, form_for
 from messaging.channels.registry import ADAPTERS
 from messaging.models import ChannelChoices, Sender, SenderWindow
+from messaging.senders import SenderKind
 
 STATE_COLORS = {
-    "active": "success",
-    "benched": "danger",
-    "spent": "warning",
-    "switched_off": "",
+    SenderKind.ACTIVE: "success",
+    SenderKind.RECOVERING: "info",
+    SenderKind.BEING_TRIED: "warning",
+    SenderKind.BENCHED: "danger",
+    SenderKind.SPENT: "warning",
+    SenderKind.SWITCHED_OFF: "",
 }
+LIMITS = [("per_minute", "per_hour"), ("per_day", "time_zone"), ("group", "max_connections")]
 # A page must come back: no test is started later than this after the first one.
 TEST_SECONDS = 15.0
 ADAPTER_TITLES = {
@@ -41,45 +45,23 @@ NOTES = {
 }
 
 
-class SenderWindowInline(TabularInline):
-    model = SenderWindow
-    fields = ["window", "started_at", "used"]
-    readonly_fields = ["window", "started_at", "used"]
-    extra = 0
-    can_delete = False
-    verbose_name_plural = _("used quota")
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-@admin.register(SenderWindow)
-class SenderWindowAdmin(ReadOnlyAdmin):
-    list_display = ["sender", "window", "started_at", "used"]
-    list_select_related = ["sender"]
-    fields = ["sender", "window", "started_at", "used"]
-    search_fields = ()
-
-
 @admin.register(Sender)
 class SenderAdmin(ModelAdmin):
     list_display = [
-        *("name", "state", "from_address", "adapter", "today", "priority", "weight"),
+        *("name", "state", "from_address", "adapter", "group", "today", "priority", "weight"),
     ]
-    list_filter = ["is_active", "channel", "adapter"]
+    list_select_related = ["group"]
+    list_filter = ["is_active", "channel", "adapter", "group"]
     list_fullwidth = True
     search_fields = ["name", "from_address"]
-    autocomplete_fields = ["applications"]
+    autocomplete_fields = ["applications", "group"]
     readonly_fields = ["channel", "adapter"]
-    inlines = [SenderWindowInline]
+    inlines = [WindowInline]
     actions = ["test_selected", "pause_selected", "resume_selected"]
     change_form_outer_before_template = "messaging/admin/sender_panel.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Sender]:
-        return super().get_queryset(request).prefetch_related("windows")
+        return super().get_queryset(request).prefetch_related("windows", "group__windows")
 
     def has_delete_permission(self, request: HttpRequest, obj: Sender | None = None) -> bool:
         """Messages and attempts name it: it is switched off instead."""
@@ -94,8 +76,7 @@ class SenderAdmin(ModelAdmin):
 
     @display(description=_("used today"))
     def today(self, sender: Sender) -> str:
-        used = senders.state_of(sender, now=timezone.now()).used_today
-        return f"{used} / {sender.per_day}" if sender.per_day is not None else str(used)
+        return shown_use(sender, "day", now=timezone.now())
 
     @admin.action(description=_("Test connection"), permissions=["change"])
     def test_selected(self, request: HttpRequest, queryset: QuerySet[Sender]) -> HttpResponse:
@@ -142,6 +123,7 @@ class SenderAdmin(ModelAdmin):
                 "state_words": state_words(state),
                 "state_color": STATE_COLORS[state.kind],
                 "used_today": state.used_today,
+                "is_recovering": state.kind == SenderKind.RECOVERING,
                 "is_lost": senders.stored_secrets(sender) is None,
                 "may_change": self.has_change_permission(request, sender),
             }
@@ -161,10 +143,7 @@ class SenderAdmin(ModelAdmin):
             (None, {"fields": ["name", ("from_address", "from_name"), ("channel", "adapter")]}),
             *([(_("Account"), {"fields": account})] if account else []),
             (_("Choice"), {"fields": ["is_active", ("priority", "weight"), "applications"]}),
-            (
-                _("Limits"),
-                {"fields": [("per_minute", "per_hour"), ("per_day", "time_zone")]},
-            ),
+            (_("Limits"), {"fields": LIMITS}),
         ]
 
     def get_inlines(self, request: HttpRequest, obj: Sender | None) -> Any:
@@ -230,14 +209,23 @@ class SenderAdmin(ModelAdmin):
 
 
 def state_words(state: senders.SenderState) -> str:
-    if state.kind == "benched" and state.until is not None:
+    if state.kind == SenderKind.BENCHED and state.until is not None:
         until = date_format(timezone.localtime(state.until), "Y-m-d H:i:s")
         words = gettext("benched until %(until)s because of: %(why)s")
         return words % {"until": until, "why": state.why or "?"}
-    if state.kind == "spent":
+    if state.kind == SenderKind.BEING_TRIED:
+        words = gettext("being tried with one message, after: %(why)s")
+        return words % {"why": state.why or "?"}
+    if state.kind == SenderKind.RECOVERING:
+        return gettext("recovering at %(share)s %%") % {"share": round(state.share * 100)}
+    if state.kind == SenderKind.SPENT:
         window = SenderWindow.Window(state.window).label
+        if state.group:
+            words = gettext("its group %(group)s used up its limit per %(window)s")
+            return words % {"group": state.group, "window": window}
         return gettext("used up its limit per %(window)s") % {"window": window}
-    return gettext("switched off") if state.kind == "switched_off" else gettext("active")
+    is_off = state.kind == SenderKind.SWITCHED_OFF
+    return gettext("switched off") if is_off else gettext("active")
 
 
 def _adapter_and_secrets(

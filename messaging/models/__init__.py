@@ -1,5 +1,6 @@
 from messaging.models.attempt import Attempt
 from messaging.models.event import Event
+from messaging.models.limits import SenderGroup
 from messaging.models.message import (
     WAITING_REASONS,
     Feedback,
@@ -10,7 +11,8 @@ from messaging.models.message import (
     Reason,
     Status,
 )
-from messaging.models.sender import ChannelChoices, Sender, SenderWindow
+from messaging.models.sender import ChannelChoices, Sender
+from messaging.models.sender_window import SenderWindow
 
 __all__ = [
     "WAITING_REASONS",
@@ -24,6 +26,7 @@ __all__ = [
     "Policy",
     "Reason",
     "Sender",
+    "SenderGroup",
     "SenderWindow",
     "Status",
 ]

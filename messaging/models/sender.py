@@ -1,11 +1,9 @@
 import hashlib
 import json
-from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
 
 from django.core.exceptions import ValidationError
-from django.core.validators import MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -15,17 +13,14 @@ from accounts.models import Application
 from core.addresses import InvalidAddress, parse_address
 from core.secrets import EncryptedJSONField
 from messaging.channels.base import Account, Channel
+from messaging.models.limits import Limited, SenderGroup
+
+# The first migration names it here.
+from messaging.models.limits import validate_time_zone as validate_time_zone
 
 
 class ChannelChoices(models.TextChoices):
     EMAIL = Channel.EMAIL.value, _("e-mail")
-
-
-def validate_time_zone(name: str) -> None:
-    if name not in available_timezones():
-        raise ValidationError(
-            _("%(name)s is no time zone, for example Asia/Shanghai."), params={"name": name}
-        )
 
 
 def validate_from_address(text: str) -> None:
@@ -36,7 +31,7 @@ def validate_from_address(text: str) -> None:
         raise ValidationError(str(error)) from error
 
 
-class Sender(models.Model):
+class Sender(Limited):
     """One account of the pool. Its health lives in its own row, so that every worker sees it."""
 
     name = models.SlugField(
@@ -66,15 +61,22 @@ class Sender(models.Model):
         validators=[MinValueValidator(1)],
         help_text=_("Its share among senders of the same priority."),
     )
-    per_minute = models.PositiveIntegerField(_("limit per minute"), null=True, blank=True)
-    per_hour = models.PositiveIntegerField(_("limit per hour"), null=True, blank=True)
-    per_day = models.PositiveIntegerField(_("limit per day"), null=True, blank=True)
-    time_zone = models.CharField(
-        _("time zone"),
-        max_length=64,
-        default="UTC",
-        validators=[validate_time_zone],
-        help_text=_("In which its days begin."),
+    max_connections = models.PositiveSmallIntegerField(
+        _("connections"),
+        default=4,
+        db_default=4,
+        validators=[MinValueValidator(1), MaxValueValidator(100)],
+        help_text=_("At the same time, per worker process."),
+    )
+    # Protected: with the group its limits would go, and nobody would notice.
+    group = models.ForeignKey(
+        SenderGroup,
+        on_delete=models.PROTECT,
+        related_name="senders",
+        null=True,
+        blank=True,
+        verbose_name=_("group"),
+        help_text=_("Its limits hold for all its senders together, beside their own."),
     )
     applications = models.ManyToManyField(
         Application,
@@ -84,9 +86,22 @@ class Sender(models.Model):
         help_text=_("Only these may use it. Empty: all."),
     )
 
-    # Health. Written by `messaging.sender_pool` only.
+    # Health. Written by `messaging.sender_health` only.
     failures = models.PositiveIntegerField(_("failures in a row"), default=0, editable=False)
+    # Calls and failed calls of the minute that began at `calls_since`.
+    calls = models.PositiveIntegerField(_("calls"), default=0, db_default=0, editable=False)
+    failed_calls = models.PositiveIntegerField(
+        _("failed calls"), default=0, db_default=0, editable=False
+    )
+    calls_since = models.DateTimeField(_("calls since"), null=True, editable=False)
+    # Set while the breaker is open: in the future it rests, in the past one message may try it.
     benched_until = models.DateTimeField(_("benched until"), null=True, blank=True, editable=False)
+    benches = models.PositiveIntegerField(
+        _("benched in a row"), default=0, db_default=0, editable=False
+    )
+    # Until when the worker that tries it may take.
+    probe_until = models.DateTimeField(_("being tried until"), null=True, editable=False)
+    recovered_at = models.DateTimeField(_("recovered at"), null=True, editable=False)
     last_failure_kind = models.CharField(
         _("last failure"), max_length=30, blank=True, editable=False
     )
@@ -107,6 +122,13 @@ class Sender(models.Model):
             ),
             models.CheckConstraint(
                 name="sender_channel_is_known", condition=Q(channel__in=ChannelChoices.values)
+            ),
+            models.CheckConstraint(
+                name="sender_has_1_to_100_connections", condition=Q(max_connections__range=(1, 100))
+            ),
+            models.CheckConstraint(
+                name="sender_is_tried_only_while_benched",
+                condition=Q(probe_until__isnull=True) | Q(benched_until__isnull=False),
             ),
         ]
 
@@ -134,53 +156,10 @@ class Sender(models.Model):
             digest=digest,
         )
 
-    def limits(self) -> dict[str, int]:
-        """Messages by window, of those windows that are limited."""
-        all_limits = {"minute": self.per_minute, "hour": self.per_hour, "day": self.per_day}
-        return {window: limit for window, limit in all_limits.items() if limit is not None}
-
-    def used_quota(self, now: datetime) -> dict[str, int]:
-        """Messages by window, of those windows that `now` is in. Reads `windows`, which lists
-        prefetch."""
-        return {
-            row.window: row.used
-            for row in self.windows.all()
-            if row.started_at >= self.window_start(row.window, now)
-        }
-
-    def window_start(self, window: str, now: datetime) -> datetime:
-        """When the window that holds `now` began. Days begin at midnight of the sender's zone."""
-        if window == "day":
-            local = now.astimezone(ZoneInfo(self.time_zone))
-            return local.replace(hour=0, minute=0, second=0, microsecond=0)
-        minute = 0 if window == "hour" else now.minute
-        return now.replace(minute=minute, second=0, microsecond=0)
-
-
-class SenderWindow(models.Model):
-    """How much of a limit is used. A row per sender and window, moved on when a new window begins:
-    right under concurrency, and right when every cache was flushed."""
-
-    class Window(models.TextChoices):
-        MINUTE = "minute", _("minute")
-        HOUR = "hour", _("hour")
-        DAY = "day", _("day")
-
-    sender = models.ForeignKey(
-        Sender, on_delete=models.CASCADE, related_name="windows", db_index=False
-    )
-    window = models.CharField(_("window"), max_length=6, choices=Window)
-    started_at = models.DateTimeField(_("started at"))
-    used = models.PositiveIntegerField(_("used"), default=0)
-
-    class Meta:
-        verbose_name = _("used quota")
-        verbose_name_plural = _("used quotas")
-        constraints = [
-            models.UniqueConstraint(
-                fields=["sender", "window"], name="sender_has_one_row_per_window"
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.used} in the {self.window} from {self.started_at:%Y-%m-%d %H:%M}"
+    @classmethod
+    def lock_all(cls, channel: str) -> dict[int, "Sender"]:
+        """The senders of `channel` by id, locked until the transaction ends, always in the order of
+        their ids: whoever writes to several senders begins here and cannot wait in a ring. New
+        attempts, which only refer to them, go on."""
+        rows = cls.objects.select_for_update(no_key=True).filter(channel=channel).order_by("pk")
+        return {sender.pk: sender for sender in rows}

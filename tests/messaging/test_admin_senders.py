@@ -8,8 +8,17 @@ from django.utils import timezone
 
 from messaging.channels.base import SenderFailure
 from messaging.models import Sender, SenderWindow
+from messaging.sender_quotas import reserve
 from tests.conftest import browser_of
-from tests.factories import drain, make_application, make_message, make_sender, make_staff, reloaded
+from tests.factories import (
+    drain,
+    make_application,
+    make_group,
+    make_message,
+    make_sender,
+    make_staff,
+    reloaded,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -33,6 +42,8 @@ def sender_form(**changes):
         "per_hour": "",
         "per_day": "",
         "time_zone": "UTC",
+        "group": "",
+        "max_connections": "4",
         "windows-TOTAL_FORMS": "0",
         "windows-INITIAL_FORMS": "0",
     }
@@ -299,6 +310,44 @@ def test_the_list_says_how_each_one_is(operator, adapter):
     assert "used up its limit per day" in page
     assert "7 / 7" in page
     assert "0 / 500" in page
+
+
+def test_the_list_says_who_is_tried_who_recovers_and_whose_group_is_spent(operator, adapter):
+    now = timezone.now()
+    make_sender(name="tried", benched_until=now, last_failure_kind="transient", failures=3)
+    make_sender(name="back", recovered_at=now)
+    group = make_group(name="example.com", per_day=5)
+    make_sender(name="shared", group=group)
+    reserve(Sender.objects.get(name="shared"), 5, now=now)
+
+    page = operator.get(LIST).content.decode()
+
+    assert "being tried with one message, after: transient" in page
+    assert "recovering at 10 %" in page
+    assert "its group example.com used up its limit per day" in page
+
+
+def test_the_page_of_a_recovering_sender_offers_to_put_it_back_in_full(operator, adapter):
+    sender = make_sender(recovered_at=timezone.now())
+
+    page = operator.get(url_of(sender)).content.decode()
+
+    assert "recovering at 10 %" in page
+    assert "Put back into play" in page
+
+
+def test_a_sender_is_put_into_a_group_and_gets_its_connections(operator, adapter):
+    sender, group = make_sender(), make_group()
+
+    operator.post(url_of(sender), sender_form(group=group.pk, max_connections="16"))
+
+    assert (reloaded(sender).group, reloaded(sender).max_connections) == (group, 16)
+
+
+def test_too_many_connections_stand_at_their_field(operator, adapter):
+    response = operator.post(url_of(make_sender()), sender_form(max_connections="101"))
+
+    assert "max_connections" in errors_of(response)
 
 
 def test_a_sender_is_not_deleted(operator, adapter):

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from messaging.channels.base import SenderFailure
 from messaging.models import Sender
-from tests.factories import make_sender, reloaded
+from tests.factories import make_group, make_sender, reloaded
 
 pytestmark = pytest.mark.django_db
 
@@ -54,6 +54,8 @@ def test_add_sender_stores_options_and_hides_the_secret(monkeypatch):
         (("--option", "host=h", "--option", "security=maybe"), "one of: starttls, tls, none"),
         (("--option", "host=h", "--time-zone", "Mars"), "no time zone"),
         (("--option", "host=h", "--application", "nobody"), "no application nobody"),
+        (("--option", "host=h", "--group", "none"), "no sender group none. There are: none"),
+        (("--option", "host=h", "--max-connections", "101"), "less than or equal to 100"),
     ],
 )
 def test_add_sender_says_what_is_wrong_and_stores_nothing(arguments, said):
@@ -61,6 +63,15 @@ def test_add_sender_says_what_is_wrong_and_stores_nothing(arguments, said):
         add(*arguments)
 
     assert not Sender.objects.exists()
+
+
+def test_add_sender_puts_it_into_a_group():
+    group = make_group(name="example-com")
+
+    add("--option", "host=h", "--group", "example-com", "--max-connections", "16")
+
+    sender = Sender.objects.get()
+    assert (sender.group, sender.max_connections) == (group, 16)
 
 
 def test_test_sender_says_what_it_saw_and_benches_are_forgotten(adapter):

@@ -1,15 +1,29 @@
 """What many workers do at once, with real connections and real transactions."""
 
+import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
-from messaging import sender_pool, states
-from messaging.models import Status
-from tests.factories import NOON, drain, make_application, make_message, make_sender, reloaded
+from messaging import states
+from messaging.channels.base import SenderFailure
+from messaging.models import Sender, SenderWindow, Status
+from messaging.sender_health import Health, take_probe
+from messaging.sender_pool import Pool, Wish
+from messaging.sender_quotas import give_back, reserve
+from tests.factories import (
+    NOON,
+    drain,
+    make_application,
+    make_group,
+    make_message,
+    make_sender,
+    reloaded,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -61,11 +75,92 @@ def test_many_drains_send_each_message_once(adapter):
 
 
 def test_a_limit_holds_whoever_reserves():
-    sender = make_sender(per_day=50)
+    sender = make_sender(per_day=100)
 
-    granted = at_once(lambda _: sum(sender_pool.reserve(sender, 3, now=NOON) for _ in range(5)))
+    granted = at_once(lambda _: reserve(sender, 3, now=NOON), 40)
 
-    assert sum(granted) == 50
+    assert sum(granted) == 100
+
+
+def test_a_limit_of_a_group_holds_whichever_of_its_senders_reserves():
+    group = make_group(per_hour=100)
+    senders = [make_sender(group=group, per_day=60) for _ in range(3)]
+
+    granted = at_once(lambda number: reserve(senders[number % 3], 3, now=NOON), 40)
+
+    assert sum(granted) == 100
+    assert SenderWindow.objects.get(group=group, window="hour").used == 100
+
+
+def test_reserving_and_giving_back_in_any_order_never_blocks_for_good():
+    groups = [make_group(per_day=1000) for _ in range(2)]
+    # Ordered by sender, the groups alternate: no order of senders is one of groups.
+    senders = [make_sender(group=groups[number % 2], per_hour=1000) for number in range(6)]
+
+    def work(number):
+        order = senders[number % 6 :] + senders[: number % 6]
+        order = order if number % 2 else order[::-1]
+        health = Health()
+        for _ in range(3):
+            taken = [(sender, reserve(sender, 2, now=NOON)) for sender in order]
+            with transaction.atomic():
+                for sender, count in taken:
+                    give_back(sender, count, now=NOON)
+                    health.failed(sender, SenderFailure("transient"), now=NOON)
+
+    at_once(work)
+
+    assert set(SenderWindow.objects.values_list("used", flat=True)) == {0}
+
+
+def test_two_commits_that_touch_senders_in_opposite_order_wait_for_each_other():
+    groups = [make_group(per_day=10) for _ in range(2)]
+    senders = [make_sender(group=group) for group in groups]
+    for sender in senders:
+        reserve(sender, 2, now=NOON)
+    both_began = threading.Barrier(2)
+
+    def commit(number):
+        first, second = senders if number else senders[::-1]
+        with transaction.atomic():
+            give_back(first, 1, now=NOON)
+            # The other one waits for this commit and does not come: that is the point.
+            with suppress(threading.BrokenBarrierError):
+                both_began.wait(0.5)
+            Health().failed(second, SenderFailure("transient"), now=NOON)
+            give_back(second, 1, now=NOON)
+
+    at_once(commit, 2)
+
+    assert set(SenderWindow.objects.values_list("used", flat=True)) == {0}
+
+
+def test_of_many_that_fail_at_once_one_benches_it():
+    sender = make_sender()
+
+    out = at_once(lambda _: Health().failed(sender, SenderFailure("transient"), now=NOON))
+
+    assert out.count(False) == 2
+    assert reloaded(sender).benches == 1
+
+
+def test_one_message_of_all_workers_tries_a_sender_whose_rest_is_over():
+    make_sender(benched_until=NOON)
+
+    def allot(_):
+        allotment = Pool(channel="email", now=NOON).allot([Wish(1)] * 5, now=NOON)
+        return 5 - allotment.senders.count(None)
+
+    assert sum(at_once(allot)) == 1
+
+
+def test_one_of_many_takes_over_a_trial_whose_worker_died():
+    sender = make_sender(benched_until=NOON, probe_until=NOON)
+    seen = [Sender.objects.get(pk=sender.pk) for _ in range(8)]
+
+    taken = at_once(lambda number: take_probe(seen[number], now=NOON))
+
+    assert taken.count(True) == 1
 
 
 def test_one_of_two_sweeps_recovers_a_lease():

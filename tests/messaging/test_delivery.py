@@ -54,7 +54,7 @@ def test_a_message_that_is_not_due_stays(adapter):
 
 def test_a_sender_at_fault_is_benched_and_the_message_loses_no_try(adapter):
     message, sender = make_message(), make_sender()
-    adapter.failure = SenderFailure("transient", phase="connect")
+    adapter.failure = SenderFailure("credentials", phase="auth")
 
     drain()
 
@@ -76,6 +76,20 @@ def test_when_a_sender_fails_the_next_one_sends_in_the_same_drain(adapter):
 
     assert {reloaded(message).status for message in messages} == {Status.SUCCESS}
     assert [name for name, _ in adapter.sent] == ["second"] * 5
+
+
+def test_a_sender_that_fails_once_goes_on_and_the_message_goes_to_another(adapter):
+    first = make_sender(name="first", priority=1)
+    make_sender(name="second")
+    message = make_message()
+    adapter.failures = {"first": SenderFailure("transient", phase="connect")}
+
+    drain()
+
+    assert reloaded(first).benched_until is None
+    assert reloaded(message).status == Status.SUCCESS
+    last = message.attempts.order_by("started_at", "pk").last()
+    assert last.decision["excluded"] == {"first": "failed this message just now"}
 
 
 def test_a_temporary_failure_waits_longer_than_the_floor_and_is_charged(adapter):

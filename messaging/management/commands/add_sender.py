@@ -9,7 +9,7 @@ from accounts.models import Application
 from core.commands import PlainCommand
 from core.errors import Code, DomainError
 from messaging.channels.registry import ADAPTERS
-from messaging.models import Sender
+from messaging.models import Sender, SenderGroup
 from messaging.senders import save_sender
 
 
@@ -50,6 +50,13 @@ class Command(PlainCommand):
         parser.add_argument("--per-hour", type=int)
         parser.add_argument("--per-day", type=int)
         parser.add_argument("--time-zone", default="UTC")
+        parser.add_argument("--group", help="Whose limits it shares; made in the admin.")
+        parser.add_argument(
+            "--max-connections",
+            type=int,
+            default=4,
+            help="At the same time, per worker process; 1 to 100.",
+        )
         parser.add_argument(
             "--application",
             action="append",
@@ -61,6 +68,7 @@ class Command(PlainCommand):
         adapter = ADAPTERS[options["adapter"]]
         kinds = {option.name: option.kind for option in adapter.options}
         applications = [_application(name) for name in options["application"]]
+        group = _group(options["group"]) if options["group"] else None
         sender = save_sender(
             Sender(
                 name=options["name"],
@@ -78,6 +86,8 @@ class Command(PlainCommand):
                 per_hour=options["per_hour"],
                 per_day=options["per_day"],
                 time_zone=options["time_zone"],
+                group=group,
+                max_connections=options["max_connections"],
             ),
             credentials={name: _ask(name) for name in options["secret"]},
         )
@@ -107,4 +117,12 @@ def _application(name: str) -> Application:
     found = Application.objects.filter(name=name).first()
     if found is None:
         raise DomainError(Code.NOT_FOUND, f"There is no application {name}.")
+    return found
+
+
+def _group(name: str) -> SenderGroup:
+    found = SenderGroup.objects.filter(name=name).first()
+    if found is None:
+        names = ", ".join(SenderGroup.objects.values_list("name", flat=True)) or "none"
+        raise DomainError(Code.NOT_FOUND, f"There is no sender group {name}. There are: {names}.")
     return found
