@@ -27,7 +27,12 @@ FAILED_HINTS = Counter(
     "notifications_failed_hints", "Wake-ups that the broker did not take; the sweep makes up."
 )
 
+# A channel and a lane.
 Bell = tuple[str, str]
+# Asks any worker for a sweep.
+SWEEP: Bell = ("", "sweep")
+# The next one is near.
+SWEEP_HINT_SECONDS = 5
 
 
 def queue_name(channel: str, lane: str) -> str:
@@ -37,6 +42,11 @@ def queue_name(channel: str, lane: str) -> str:
 def ring(*, channel: str, lane: str) -> None:
     """After the open transaction commits, wake a worker for one lane. Never waits, never raises."""
     transaction.on_commit(lambda: _ringer().ring((channel, lane)))
+
+
+def ring_sweep() -> None:
+    """Ask for a sweep. Never waits, never raises."""
+    _ringer().ring(SWEEP)
 
 
 class Ringer:
@@ -77,14 +87,22 @@ class Ringer:
 def publish(bell: Bell) -> None:
     """Put one wake-up into the broker. Raises what the broker's client raises."""
     channel, lane = bell
+    if bell == SWEEP:
+        _hint("messaging.sweep", {}, settings.HOUSEKEEPING_QUEUE, seconds=SWEEP_HINT_SECONDS)
+    else:
+        kwargs = {"channel": channel, "lane": lane}
+        _hint("messaging.drain", kwargs, queue_name(channel, lane), seconds=HINT_SECONDS)
+
+
+def _hint(task: str, kwargs: dict[str, str], queue: str, *, seconds: int) -> None:
     current_app.send_task(
-        "messaging.drain",
-        kwargs={"channel": channel, "lane": lane},
-        queue=queue_name(channel, lane),
+        task,
+        kwargs=kwargs,
+        queue=queue,
         retry=False,
         ignore_result=True,
-        expires=HINT_SECONDS,
-        expiration=HINT_SECONDS,
+        expires=seconds,
+        expiration=seconds,
         timeout=TIMEOUT,
         confirm_timeout=TIMEOUT,
         # A hint is not worth a write to the broker's disk.

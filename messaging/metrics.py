@@ -1,8 +1,10 @@
 """Counters of what this process did, and gauges read from the rows at every scrape."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import structlog
+from django.conf import settings
 from django.db import connection
 from prometheus_client import Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
@@ -24,27 +26,30 @@ LATENCY_SECONDS = Histogram(
     buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600, 86_400),
 )
 
-_BACKLOG = """
-    SELECT channel, lane, COUNT(*), MIN(due_at)
-    FROM (
-        SELECT channel, lane, due_at FROM messaging_message
-        WHERE status = 'pending' AND due_at <= {now} LIMIT 100000
-    ) AS due
-    GROUP BY channel, lane
+# Each in the order of an index, so that the oldest is the oldest however many there are.
+_FOUND = """
+    SELECT COUNT(*), {age} FROM (
+        SELECT {since} AS since FROM messaging_message
+        WHERE {which} ORDER BY {since} LIMIT 100000
+    ) AS found
 """
-_NOW = {
-    "postgresql": ("now()", "EXTRACT(EPOCH FROM now() - MIN(due_at))"),
-    "sqlite": (
-        "strftime('%Y-%m-%d %H:%M:%f', 'now')",
-        "(julianday('now') - julianday(MIN(due_at))) * 86400",
-    ),
+_OF_LANE = "channel = %s AND lane = %s AND "
+_DUE = _OF_LANE + "status = 'pending' AND due_at <= {now}"
+_NOW = {"postgresql": "now()", "sqlite": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')"}
+_AGE = {
+    "postgresql": "EXTRACT(EPOCH FROM now() - MIN(since))",
+    "sqlite": "(julianday('now') - julianday(MIN(since))) * 86400",
 }
+# (channel, lane), how many, seconds since the oldest.
+Backlog = list[tuple[str, str, int, float]]
 
 
 class BacklogCollector(Collector):
-    """What is due and was not claimed yet: rows (counted up to 100,000) and the age of the oldest.
+    """What waits, read from the rows: how many (counted up to 100,000) and the age of the oldest.
 
-    Only what is due *now* counts, so a growing age means that workers do not work.
+    *Due* counts only what is due *now*, so a growing age means that workers do not work. What
+    *waits for a sender* is looked at again and again, so it is due now and then: it has its own.
+    *Unswept* is what a sweep should have taken long ago.
     """
 
     def describe(self) -> list[GaugeMetricFamily]:
@@ -52,31 +57,76 @@ class BacklogCollector(Collector):
         return []
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        rows = GaugeMetricFamily(
-            "notifications_due", "Due messages that wait for a worker.", labels=["channel", "lane"]
-        )
-        ages = GaugeMetricFamily(
-            "notifications_oldest_due_seconds",
-            "Age of the oldest of them.",
-            labels=["channel", "lane"],
-        )
+        lane = ["channel", "lane"]
+        gauges = [
+            GaugeMetricFamily(f"notifications_{name}", text, labels=labels)
+            for name, text, labels in (
+                ("due", "Due messages that wait for a worker.", lane),
+                ("oldest_due_seconds", "Age of the oldest of them.", lane),
+                ("waiting_for_sender", "Messages that no sender can take now.", lane),
+                ("oldest_waiting_for_sender_seconds", "Since the oldest was accepted.", lane),
+                ("unswept", "Lost leases and open outcomes that no sweep took.", ["status"]),
+                ("oldest_unswept_seconds", "Since a sweep should have taken it.", ["status"]),
+            )
+        ]
+        measured: list[Callable[[], Sequence[tuple[Any, ...]]]]
+        measured = [backlog, waiting_for_sender, unswept]
         try:
-            for channel, lane, count, age in backlog():
-                rows.add_metric([channel, lane], count)
-                ages.add_metric([channel, lane], age)
+            for number, measure in enumerate(measured):
+                for *labels, count, age in measure():
+                    gauges[2 * number].add_metric(labels, count)
+                    gauges[2 * number + 1].add_metric(labels, age)
         except Exception:
             # A database that is away must not hide the other metrics.
             log.warning("backlog_not_measured", exc_info=True)
-        yield rows
-        yield ages
+        yield from gauges
 
 
-def backlog() -> list[tuple[str, str, int, float]]:
-    """`(channel, lane, due messages, seconds since the oldest was due)`."""
-    now, age = _NOW[connection.vendor]
+def due_lanes() -> list[tuple[str, str]]:
+    """Channel and lane of those lanes in which something is due. Where `backlog` counts 100,000
+    messages in 80 ms, this takes half a millisecond: the sweep runs often."""
+    due = _DUE.format(now=_NOW[connection.vendor])
+    one = f"SELECT %s, %s WHERE EXISTS (SELECT 1 FROM messaging_message WHERE {due})"  # noqa: S608
+    values = [value for lane in _lanes() for value in (*lane, *lane)]
     with connection.cursor() as cursor:
-        cursor.execute(_BACKLOG.format(now=now).replace("MIN(due_at)", age).replace("%", "%%"), [])
-        return [
-            (channel, lane, count, max(0.0, float(seconds)))
-            for channel, lane, count, seconds in cursor.fetchall()
-        ]
+        cursor.execute(" UNION ALL ".join([one] * len(_lanes())), values)
+        return [(channel, lane) for channel, lane in cursor.fetchall()]
+
+
+def backlog() -> Backlog:
+    """`(channel, lane, due messages, seconds since the oldest was due)`."""
+    return _by_lane(_DUE, since="due_at")
+
+
+def waiting_for_sender() -> Backlog:
+    """`(channel, lane, messages, seconds since the oldest was accepted)`."""
+    which = _OF_LANE + "status = 'pending' AND reason = 'no_sender'"
+    return _by_lane(which, since="created_at")
+
+
+def unswept() -> list[tuple[str, int, float]]:
+    """`(status, messages, seconds since the oldest should have been taken)` by a sweep: leases that
+    ran out, unknown outcomes whose rest is over."""
+    looks = (("sending", "leased_until"), ("unknown", "due_at"))
+    found = [
+        (status, *_count(f"status = '{status}' AND {since} <= {{now}}", since=since))
+        for status, since in looks
+    ]
+    return [(status, count, age) for status, count, age in found if count]
+
+
+def _by_lane(which: str, *, since: str) -> Backlog:
+    found = [(*lane, *_count(which, *lane, since=since)) for lane in _lanes()]
+    return [(channel, lane, count, age) for channel, lane, count, age in found if count]
+
+
+def _count(which: str, *values: str, since: str) -> tuple[int, float]:
+    now, age = _NOW[connection.vendor], _AGE[connection.vendor]
+    with connection.cursor() as cursor:
+        cursor.execute(_FOUND.format(which=which.format(now=now), since=since, age=age), values)
+        count, seconds = cursor.fetchone()
+    return count, max(0.0, float(seconds or 0))
+
+
+def _lanes() -> list[tuple[str, str]]:
+    return [(channel, lane) for channel in settings.CHANNEL_FAMILIES for lane in settings.LANES]

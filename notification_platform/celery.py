@@ -1,12 +1,18 @@
 """The Celery application: `celery -A notification_platform worker | beat`."""
 
 import os
+import random
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from celery import Celery, signals
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "notification_platform.settings")
+
+# How often a worker asks for a sweep, give or take a fifth. Beat asks every second.
+SWEEP_SECONDS = 5.0
 
 app = Celery("notification_platform")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -42,6 +48,49 @@ def serve_metrics(**_: Any) -> None:
 
     if settings.WORKER_METRICS_PORT:
         start_http_server(settings.WORKER_METRICS_PORT, registry=metrics_page.registry())
+
+
+class Sweeper(threading.Thread):
+    """Asks for a sweep every few seconds, so that workers do not depend on beat: without one,
+    retries and what dead workers left wait some seconds longer, not until the next message.
+
+    It only rings the doorbell: a dead broker is never waited for.
+    """
+
+    def __init__(self, ring: Callable[[], None], *, seconds: float = SWEEP_SECONDS) -> None:
+        super().__init__(name="sweeper", daemon=True)
+        self._ring = ring
+        self._seconds = seconds
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        # Spread, so that workers that were started together do not ask together.
+        while not self._ended.wait(self._seconds * random.uniform(0.8, 1.2)):  # noqa: S311
+            self._ring()
+
+    def end(self) -> None:
+        self._ended.set()
+
+
+sweepers: list[Sweeper] = []
+
+
+@signals.worker_ready.connect
+def start_sweeper(**_: Any) -> None:
+    """Once in the main process of `celery worker`, whenever it is ready again. The embedded mode
+    has beat in the same process and never sends this signal."""
+    from messaging import doorbell
+
+    end_sweepers()
+    sweepers.append(Sweeper(doorbell.ring_sweep))
+    sweepers[-1].start()
+
+
+@signals.worker_shutting_down.connect
+@signals.worker_shutdown.connect
+def end_sweepers(**_: Any) -> None:
+    while sweepers:
+        sweepers.pop().end()
 
 
 @signals.worker_shutting_down.connect

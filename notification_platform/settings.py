@@ -235,11 +235,10 @@ HEARTBEAT_PATH = env.text("HEARTBEAT_PATH")
 # the work of a worker that died is taken up after this time at the latest.
 LEASE_SECONDS = env.integer("LEASE_SECONDS", 60, minimum=5, maximum=3600)
 # When a message is tried again after a temporary failure: floor, first and longest step.
-RETRY_DEFAULTS = {"high": "1s,2s,20s", "normal": "15s,30s,1h", "bulk": "60s,5m,4h"}
 RETRIES = {
-    (family, lane): env.backoff(f"RETRY_{family}_{lane}".upper(), RETRY_DEFAULTS[lane])
-    for family in CHANNEL_FAMILIES
-    for lane in LANES
+    ("email", "high"): env.backoff("RETRY_EMAIL_HIGH", "1s,2s,20s"),
+    ("email", "normal"): env.backoff("RETRY_EMAIL_NORMAL", "15s,30s,1h"),
+    ("email", "bulk"): env.backoff("RETRY_EMAIL_BULK", "60s,5m,4h"),
 }
 # The right-hand side of every Message-ID. It must not change with the sender that is chosen.
 MESSAGE_ID_DOMAIN = env.text("MESSAGE_ID_DOMAIN", "notifications.localhost")

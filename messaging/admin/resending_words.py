@@ -61,10 +61,28 @@ def include(count: int) -> str:
 
 
 def limited(limit: int) -> str:
+    told = gettext("One confirmation sends at most %(limit)s, the oldest first.")
+    return f"{told % {'limit': number(limit)}} {_rest()}"
+
+
+def there_are_more() -> str:
+    return f"{gettext('There are more that match.')} {_rest()}"
+
+
+def _rest() -> str:
     return gettext(
-        "One confirmation sends at most %(limit)s, the oldest first. Confirm again for more, or "
-        "call manage.py resend_messages, which takes any number and can spread them over time."
-    ) % {"limit": number(limit)}
+        "For the rest ask again, or call manage.py resend_messages, which takes any number and can "
+        "spread them over time."
+    )
+
+
+def on_their_way(count: int) -> str:
+    text = ngettext(
+        "%(count)s message is on its way again.",
+        "%(count)s messages are on their way again.",
+        count,
+    )
+    return text % {"count": number(count)}
 
 
 def had_moved(count: int) -> str:

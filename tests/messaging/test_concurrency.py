@@ -11,7 +11,7 @@ from django.db import connection, transaction
 
 from messaging import states
 from messaging.channels.base import SenderFailure
-from messaging.models import Sender, SenderWindow, Status
+from messaging.models import Message, Sender, SenderWindow, Status
 from messaging.sender_health import Health, take_probe
 from messaging.sender_pool import Pool, Wish
 from messaging.sender_quotas import give_back, reserve
@@ -181,3 +181,45 @@ def test_one_of_two_operators_sends_it_again():
 
     assert sum(len(went) for went in won) == 1
     assert message.events.count() == 1
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer at a time")
+@pytest.mark.parametrize(
+    ("sweep", "fields"),
+    [
+        (states.recover_leases, {"status": "sending", "leased_until": NOON}),
+        (states.settle_unknown, {"status": "unknown", "due_at": NOON}),
+    ],
+)
+def test_a_sweep_never_waits_for_a_row_that_somebody_holds(sweep, fields):
+    application = make_application()
+    held, free = (make_message(application=application, **fields) for _ in range(2))
+
+    def sweep_beside(_):
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '200ms'")
+        return sweep(now=NOON + timedelta(seconds=1))
+
+    with transaction.atomic():
+        Message.objects.select_for_update().get(pk=held.pk)
+        (moved,) = at_once(sweep_beside, count=1)
+
+    assert moved == 1
+    assert reloaded(held).status == fields["status"]
+    assert reloaded(free).status != fields["status"]
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer at a time")
+def test_sending_again_never_waits_for_a_row_that_somebody_holds():
+    held, free = make_message(status="failed"), make_message(status="failed")
+
+    def resend(_):
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '200ms'")
+        return states.resend_many([held.pk, free.pk], may_duplicate=False, now=NOON, actor_id=None)
+
+    with transaction.atomic():
+        Message.objects.select_for_update().get(pk=held.pk)
+        (went,) = at_once(resend, count=1)
+
+    assert [message.pk for message in went] == [free.pk]

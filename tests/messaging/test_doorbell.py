@@ -75,3 +75,33 @@ def test_every_lane_has_a_queue(settings):
     for channel in settings.CHANNEL_FAMILIES:
         for lane in settings.LANES:
             assert doorbell.queue_name(channel, lane) in names
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """What `send_task` was called with: (task, options)."""
+    calls = []
+    monkeypatch.setattr(
+        doorbell.current_app, "send_task", lambda task, **options: calls.append((task, options))
+    )
+    return calls
+
+
+def test_a_hint_for_a_lane_and_one_for_a_sweep_go_to_their_queues(sent, settings):
+    doorbell.publish(("email", "high"))
+    doorbell.publish(doorbell.SWEEP)
+
+    (drain, of_drain), (sweep, of_sweep) = sent
+    assert (drain, sweep) == ("messaging.drain", "messaging.sweep")
+    assert of_drain["kwargs"] == {"channel": "email", "lane": "high"}
+    assert of_drain["queue"] == doorbell.queue_name("email", "high")
+    assert of_sweep["kwargs"] == {}
+    assert of_sweep["queue"] == settings.HOUSEKEEPING_QUEUE
+    assert (of_drain["expires"], of_sweep["expires"]) == (60, 5)
+    assert not of_sweep["retry"]
+
+
+def test_asking_for_a_sweep_rings_the_bell(bells):
+    doorbell.ring_sweep()
+
+    assert bells == [doorbell.SWEEP]

@@ -115,12 +115,31 @@ def test_many_go_in_slices_and_wake_each_lane_of_a_slice_once(
     messages = [failed(lane=lane) for lane in ("high", "high", "bulk")]
 
     with django_capture_on_commit_callbacks(execute=True):
-        went = resending.resend_many(
-            [message.pk for message in messages], may_duplicate=False, clock=lambda: LATER
+        done = resending.resend_many(
+            [message.pk for message in messages],
+            may_duplicate=False,
+            clock=lambda: LATER,
+            seconds=10,
         )
 
-    assert went == 3
+    assert done == resending.Progress(count=3, moved=0, left=0)
     assert bells == [("email", "high"), ("email", "bulk")]
+
+
+def test_what_cannot_be_reached_in_time_is_left_and_counted(monkeypatch):
+    monkeypatch.setattr(resending, "SLICE", 1)
+    messages = [failed() for _ in range(5)]
+    seconds = iter(range(100))
+
+    done = resending.resend_many(
+        [message.pk for message in messages],
+        may_duplicate=False,
+        clock=lambda: LATER + timedelta(seconds=next(seconds)),
+        seconds=4,
+    )
+
+    assert done == resending.Progress(count=3, moved=0, left=2)
+    assert [is_going(message) for message in messages] == [True, True, True, False, False]
 
 
 # --- the button of the list ----------------------------------------------------------------------

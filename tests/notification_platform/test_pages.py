@@ -55,6 +55,47 @@ def test_a_fleet_that_is_up_but_does_not_work_is_not_ready(client):
     assert "1 messages of email/normal are due" in response.json()["parts"]["progress"]["detail"]
 
 
+@pytest.mark.parametrize(
+    ("fields", "is_ready"),
+    [
+        ({"status": "sending", "leased_until": -600}, False),
+        ({"status": "sending", "leased_until": -60}, True),
+        ({"status": "sending", "leased_until": 60}, True),
+        ({"status": "unknown", "due_at": -600}, False),
+        ({"status": "unknown", "due_at": -60}, True),
+    ],
+)
+def test_what_dead_workers_left_and_nobody_takes_up_is_an_alarm(client, fields, is_ready):
+    now = timezone.now()
+    moments = {
+        name: now + timedelta(seconds=value) for name, value in fields.items() if name != "status"
+    }
+    make_message(status=fields["status"], **moments)
+
+    response = client.get("/health/ready")
+
+    assert response.status_code == (200 if is_ready else 503)
+    told = response.json()["parts"]["progress"].get("detail", "")
+    assert ("no worker sweeps" in told) is not is_ready
+
+
+def test_a_fleet_whose_senders_are_all_down_is_ready_and_shows_it(client):
+    now = timezone.now()
+    make_message(
+        reason="no_sender",
+        created_at=now - timedelta(hours=5),
+        due_at=now + timedelta(seconds=20),
+        expires_at=now + timedelta(days=1),
+    )
+
+    text = client.get("/metrics").content.decode()
+
+    assert client.get("/health/ready").status_code == 200
+    assert 'notifications_waiting_for_sender{channel="email",lane="normal"} 1.0' in text
+    assert "notifications_oldest_waiting_for_sender_seconds" in text
+    assert 'notifications_due{channel="email"' not in text
+
+
 def test_a_message_that_waits_for_its_time_is_no_alarm(client):
     now = timezone.now()
     make_message(
