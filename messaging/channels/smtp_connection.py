@@ -7,6 +7,7 @@ commands in one piece (RFC 2920). Here every wait ends at a moment: deadlines ar
 """
 
 import contextlib
+import select
 import socket
 import ssl
 import time
@@ -44,6 +45,12 @@ class Connection:
         self._socket = _connected(host, port, deadline)
         # Nothing here is written in small pieces for the system to gather.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # A socket with a timeout asks the system twice more for every call.
+        self._socket.setblocking(False)
+        self._readable, self._writable = select.poll(), select.poll()
+        self._readable.register(self._socket, select.POLLIN)
+        self._writable.register(self._socket, select.POLLOUT)
+        self._is_encrypted = False
 
     @property
     def has_unread(self) -> bool:
@@ -58,7 +65,8 @@ class Connection:
         self._socket.settimeout(_left(deadline))
         # On failure it closes the socket itself.
         wrapped = context.wrap_socket(self._socket, server_hostname=self._host)
-        self._socket = wrapped
+        self._socket, self._is_encrypted = wrapped, True
+        self._socket.setblocking(False)
         return wrapped.version() or "TLS"
 
     def write_commands(self, commands: list[str], *, deadline: float) -> None:
@@ -73,25 +81,41 @@ class Connection:
         """If this raises, the system did not take all of it."""
         rest = memoryview(data)
         while rest:
-            self._socket.settimeout(_left(deadline))
-            rest = rest[self._socket.send(rest) :]
+            try:
+                rest = rest[self._socket.send(rest) :]
+            except ssl.SSLWantReadError:
+                _wait(self._readable, deadline)
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                _wait(self._writable, deadline)
 
     def read_reply(self, *, deadline: float) -> Reply:
         """The next complete reply, be it asked for or not."""
         while (reply := self._buffered_reply()) is None:
             if len(self._buffer) + self._size > LONGEST_REPLY:
                 raise ConnectionError("a reply without end")
-            self._socket.settimeout(_left(deadline))
-            chunk = self._socket.recv(CHUNK)
-            if not chunk:
-                raise ConnectionError("the server closed the connection")
-            self._buffer += chunk
+            self._receive(deadline)
         self.awaited = max(0, self.awaited - 1)
         return reply
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self._socket.close()
+
+    def _receive(self, deadline: float) -> None:
+        """What is there, or nothing after some waiting. TLS may have bytes that the system does not
+        know of, so it is asked before it is waited for."""
+        try:
+            if not self._is_encrypted:
+                _wait(self._readable, deadline)
+            chunk = self._socket.recv(CHUNK)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            _wait(self._readable, deadline)
+        except ssl.SSLWantWriteError:
+            _wait(self._writable, deadline)
+        else:
+            if not chunk:
+                raise ConnectionError("the server closed the connection")
+            self._buffer += chunk
 
     def _buffered_reply(self) -> Reply | None:
         start = 0
@@ -140,3 +164,8 @@ def _left(deadline: float) -> float:
     if left <= 0:
         raise TimeoutError
     return left
+
+
+def _wait(way: select.poll, deadline: float) -> None:
+    if not way.poll(_left(deadline) * 1000):
+        raise TimeoutError
