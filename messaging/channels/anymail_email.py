@@ -31,6 +31,7 @@ from urllib3.exceptions import (
     NewConnectionError,
 )
 
+from messaging.channels.anymail_attachments import as_mime
 from messaging.channels.base import (
     Account,
     Channel,
@@ -45,7 +46,8 @@ from messaging.channels.base import (
     Refusal,
     SenderFailure,
 )
-from messaging.channels.mime import BREAKING, check_person
+from messaging.channels.mime import check_person
+from messaging.channels.mime_words import BREAKING
 
 # Backend class and the options it cannot do without.
 BACKENDS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -217,6 +219,8 @@ class AnymailEmail(ChannelAdapter):
             message.metadata = {"attempt_id": outbound.attempt_id}  # type: ignore[attr-defined]
         if content.html:
             message.attach_alternative(content.html, "text/html")
+        for attachment in outbound.attachments:
+            message.attach(as_mime(attachment, is_shown=bool(content.html)))
         return message
 
     def _read_status(self, message: Any, outbound: Outbound) -> Receipt:
