@@ -31,7 +31,9 @@ from urllib3.exceptions import (
     NewConnectionError,
 )
 
+from core.crash import crash_at, is_armed
 from messaging.channels.anymail_attachments import as_mime
+from messaging.channels.anymail_crash import crash_before_replies
 from messaging.channels.base import (
     Account,
     Channel,
@@ -143,6 +145,8 @@ class AnymailEmail(ChannelAdapter):
         except ValueError as error:
             raise PermanentFailure("rejected", phase="serialize", words=str(error)) from error
         backend = self._open()
+        if __debug__:
+            crash_at("before_request")
         try:
             backend.send_messages([message])
         except AnymailError as error:
@@ -157,6 +161,8 @@ class AnymailEmail(ChannelAdapter):
             raise OutcomeUnknown(
                 "no_answer", phase="response", words=type(error).__name__
             ) from error
+        if __debug__:
+            crash_at("after_reply")
         return self._read_status(message, outbound)
 
     def probe(self) -> Iterator[ProbeStep]:
@@ -195,6 +201,8 @@ class AnymailEmail(ChannelAdapter):
                     "misconfigured", phase="configure", words=str(error)[:400]
                 ) from error
             backend.open()
+            if __debug__ and is_armed("after_request"):
+                crash_before_replies(backend.session)
             self._backend = backend
         return self._backend
 
