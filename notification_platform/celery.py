@@ -106,6 +106,7 @@ def hand_claims_back(**_: Any) -> None:
 @signals.worker_shutdown.connect
 def wait_for_late_answers(**_: Any) -> None:
     from django.conf import settings
+
     from messaging import delivery
 
     delivery.wait_for_late_answers(seconds=settings.CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT)

@@ -31,6 +31,9 @@ from urllib3.exceptions import (
     NewConnectionError,
 )
 
+from core.crash import crash_at, is_armed
+from messaging.channels.anymail_attachments import as_mime
+from messaging.channels.anymail_crash import crash_before_replies
 from messaging.channels.base import (
     Account,
     Channel,
@@ -45,7 +48,8 @@ from messaging.channels.base import (
     Refusal,
     SenderFailure,
 )
-from messaging.channels.mime import BREAKING, check_person
+from messaging.channels.mime import check_person
+from messaging.channels.mime_words import BREAKING
 
 # Backend class and the options it cannot do without.
 BACKENDS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -141,6 +145,8 @@ class AnymailEmail(ChannelAdapter):
         except ValueError as error:
             raise PermanentFailure("rejected", phase="serialize", words=str(error)) from error
         backend = self._open()
+        if __debug__:
+            crash_at("before_request")
         try:
             backend.send_messages([message])
         except AnymailError as error:
@@ -155,6 +161,8 @@ class AnymailEmail(ChannelAdapter):
             raise OutcomeUnknown(
                 "no_answer", phase="response", words=type(error).__name__
             ) from error
+        if __debug__:
+            crash_at("after_reply")
         return self._read_status(message, outbound)
 
     def probe(self) -> Iterator[ProbeStep]:
@@ -193,6 +201,8 @@ class AnymailEmail(ChannelAdapter):
                     "misconfigured", phase="configure", words=str(error)[:400]
                 ) from error
             backend.open()
+            if __debug__ and is_armed("after_request"):
+                crash_before_replies(backend.session)
             self._backend = backend
         return self._backend
 
@@ -217,6 +227,8 @@ class AnymailEmail(ChannelAdapter):
             message.metadata = {"attempt_id": outbound.attempt_id}  # type: ignore[attr-defined]
         if content.html:
             message.attach_alternative(content.html, "text/html")
+        for attachment in outbound.attachments:
+            message.attach(as_mime(attachment, is_shown=bool(content.html)))
         return message
 
     def _read_status(self, message: Any, outbound: Outbound) -> Receipt:

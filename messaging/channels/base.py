@@ -65,6 +65,17 @@ def content_from_json(channel: str, stored: dict[str, Any]) -> EmailContent:
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that goes with a message. `content_type` is type and subtype alone. With a
+    `content_id`, without angle brackets, it is shown where the HTML says `cid:` and that id."""
+
+    filename: str
+    content_type: str
+    data: bytes = field(repr=False)
+    content_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Outbound:
     """One message on its way to one provider. `message_id` is the RFC 5322 Message-ID with its
     angle brackets, the same at every attempt; `attempt_id` differs at each."""
@@ -72,6 +83,7 @@ class Outbound:
     attempt_id: str
     message_id: str
     content: EmailContent
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,12 @@ Everything may be changed while the server runs.
 """
 
 import contextlib
+import hmac
 import socket
 import ssl
 import struct
 import threading
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -62,6 +63,7 @@ class SmtpServer:
     certificate: Path | None = None
     implicit_tls: bool = False
     offers_starttls: bool = True
+    offers_pipelining: bool = False
     # Empty: no AUTH is offered. Otherwise nobody sends without it.
     users: dict[str, str] = field(default_factory=dict)
     auth_methods: str = "PLAIN LOGIN"
@@ -71,9 +73,13 @@ class SmtpServer:
     script: dict[str, Reply] = field(default_factory=dict)
     once: defaultdict[str, deque[Reply]] = field(default_factory=lambda: defaultdict(deque))
     recipients: dict[str, Reply] = field(default_factory=dict)
+    # Seconds between two bytes of what a phase answers.
+    drips: dict[str, float] = field(default_factory=dict)
     mails: list[Mail] = field(default_factory=list)
     # Every line of the dialogue, by connection.
     heard: list[list[str]] = field(default_factory=list)
+    # In how many pieces it came: a client that waits for answers writes many.
+    pieces: int = 0
 
     def __enter__(self) -> Self:
         self.tls = server_context(self.certificate) if self.certificate else None
@@ -125,8 +131,9 @@ class SmtpServer:
     def keep_socket(self, connection: socket.socket) -> None:
         self._sockets.append(connection)
 
-    def wait_until_stopped(self) -> None:
-        self._stopping.wait()
+    def wait_until_stopped(self, seconds: float | None = None) -> bool:
+        """False if it was not stopped in that time."""
+        return self._stopping.wait(seconds)
 
     def _accept(self) -> None:
         while not self._stopping.is_set():
@@ -188,6 +195,8 @@ class _Dialogue:
         extensions = ["imitation", "SIZE 20000000"]
         if self.server.tls and self.server.offers_starttls and not self.is_encrypted:
             extensions.append("STARTTLS")
+        if self.server.offers_pipelining:
+            extensions.append("PIPELINING")
         if self.server.users:
             extensions.append(f"AUTH {self.server.auth_methods}")
         lines = [f"250-{extension}" for extension in extensions]
@@ -205,12 +214,20 @@ class _Dialogue:
         if method not in self.server.auth_methods.split():
             self._write("504 5.5.4 unknown method")
             return
-        if method == "PLAIN":
+        is_right: bool | None = None
+        if method == "CRAM-MD5":
+            challenge = b"<1896.697170952@imitation>"
+            reply = b64decode(self._challenge(b64encode(challenge).decode())).decode()
+            username, _, digest = reply.partition(" ")
+            password = self.server.users.get(username, "")
+            is_right = digest == hmac.new(password.encode(), challenge, "md5").hexdigest()
+        elif method == "PLAIN":
             _, username, password = b64decode(first or self._challenge("")).decode().split("\0")
         else:
             username = b64decode(first or self._challenge("VXNlcm5hbWU6")).decode()
             password = b64decode(self._challenge("UGFzc3dvcmQ6")).decode()
-        is_right = self.server.users.get(username) == password
+        if is_right is None:
+            is_right = self.server.users.get(username) == password
         default = "235 2.7.0 welcome" if is_right else "535 5.7.8 wrong user or password"
         if self._answer("auth", default).startswith("235"):
             self.username = username
@@ -262,7 +279,7 @@ class _Dialogue:
         if isinstance(reply, Act):
             self._act(reply)
         assert isinstance(reply, str)
-        self._write(reply)
+        self._write(reply, pause=self.server.drips.get(phase, 0.0))
         if reply.startswith("421"):
             raise _HangUp
         return reply
@@ -326,7 +343,13 @@ class _Dialogue:
         if not chunk:
             raise _HangUp
         self.buffer += chunk
+        self.server.pieces += 1
         return len(chunk)
 
-    def _write(self, reply: str) -> None:
-        self.connection.sendall(reply.replace("\n", "\r\n").encode() + b"\r\n")
+    def _write(self, reply: str, *, pause: float = 0.0) -> None:
+        data = reply.replace("\n", "\r\n").encode() + b"\r\n"
+        step = 1 if pause else len(data)
+        for start in range(0, len(data), step):
+            if pause and self.server.wait_until_stopped(pause):
+                raise _HangUp
+            self.connection.sendall(data[start : start + step])

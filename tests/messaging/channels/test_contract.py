@@ -21,9 +21,11 @@ from tests.messaging.channels.outbound import (
 
 
 class SmtpStage(Stage):
-    def __init__(self, closing: ExitStack) -> None:
+    def __init__(self, closing: ExitStack, *, is_pipelined: bool) -> None:
         self._running = closing.enter_context(ExitStack())
-        self.server = self._running.enter_context(SmtpServer(users={"sender": "right"}))
+        self.server = self._running.enter_context(
+            SmtpServer(users={"sender": "right"}, offers_pipelining=is_pipelined)
+        )
         self.adapter = SmtpEmail(smtp_account(self.server, password="right"))
         closing.callback(self.adapter.close)
 
@@ -90,10 +92,10 @@ class ProviderStage(Stage):
 
 
 class TestSmtp(AdapterContract):
-    @pytest.fixture
-    def stage(self) -> Iterator[Stage]:
+    @pytest.fixture(params=[False, True], ids=["step by step", "pipelined"])
+    def stage(self, request: pytest.FixtureRequest) -> Iterator[Stage]:
         with ExitStack() as closing:
-            yield SmtpStage(closing)
+            yield SmtpStage(closing, is_pipelined=request.param)
 
 
 class TestAnymail(AdapterContract):

@@ -146,8 +146,9 @@ def test_a_mended_password_lets_a_new_adapter_in(server):
     assert (caught.value.kind, len(server.mails)) == ("credentials", 1)
 
 
-def test_a_wrong_password_is_offered_once(server, open_smtp):
-    server.users = {"sender": "right"}
+@pytest.mark.parametrize("methods", ["PLAIN", "LOGIN", "CRAM-MD5", "PLAIN LOGIN CRAM-MD5"])
+def test_a_wrong_password_is_offered_once(server, open_smtp, methods):
+    server.users, server.auth_methods = {"sender": "right"}, methods
     adapter = open_smtp(server, password="wrong")
 
     with pytest.raises(SenderFailure):
@@ -156,7 +157,7 @@ def test_a_wrong_password_is_offered_once(server, open_smtp):
     assert server.commands.count("AUTH") == 1
 
 
-@pytest.mark.parametrize("methods", ["PLAIN", "LOGIN", "PLAIN LOGIN", "XOAUTH2 LOGIN"])
+@pytest.mark.parametrize("methods", ["PLAIN", "LOGIN", "CRAM-MD5", "PLAIN LOGIN", "XOAUTH2 LOGIN"])
 def test_it_logs_in_by_what_the_server_offers(server, open_smtp, methods):
     server.users, server.auth_methods = {"sender": "right"}, methods
     adapter = open_smtp(server, password="right")

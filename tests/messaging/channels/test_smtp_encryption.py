@@ -56,16 +56,46 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(certificate, open_smtp
     assert "AUTH" not in server.commands
 
 
-def test_a_certificate_of_another_host_is_refused(tmp_path, monkeypatch, open_smtp):
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+def test_a_certificate_of_another_host_is_refused(tmp_path, monkeypatch, open_smtp, security):
     other = make_certificate(tmp_path, host="mail.example.com")
     monkeypatch.setenv("SSL_CERT_FILE", str(other))
-    with SmtpServer(certificate=other) as server:
-        adapter = open_smtp(server, security="starttls")
+    with SmtpServer(certificate=other, implicit_tls=security == "tls") as server:
+        adapter = open_smtp(server, security=security)
 
         with pytest.raises(SenderFailure) as caught:
             adapter.send(make_outbound())
 
     assert (caught.value.kind, caught.value.phase) == ("misconfigured", "tls")
+    assert "127.0.0.1" in caught.value.words
+
+
+def test_what_was_slipped_in_before_the_handshake_is_not_believed(trusted, open_smtp):
+    with SmtpServer(
+        certificate=trusted, script={"starttls": "220 go ahead\n250 2.0.0 slipped in"}
+    ) as server:
+        adapter = open_smtp(server, security="starttls")
+
+        with pytest.raises(SenderFailure) as caught:
+            adapter.send(make_outbound())
+
+    assert (caught.value.kind, caught.value.phase) == ("transient", "tls")
+    assert set(server.commands) == {"EHLO", "STARTTLS"}
+
+
+def test_what_was_offered_in_the_clear_does_not_count_once_it_is_encrypted(trusted, open_smtp):
+    with SmtpServer(certificate=trusted, offers_pipelining=True) as server:
+        server.once["ehlo"].append("250-imitation\n250-STARTTLS\n250 PIPELINING")
+        server.once["ehlo"].append("250 imitation")
+        adapter = open_smtp(server, security="starttls")
+
+        adapter.send(make_outbound())
+        pieces = server.pieces
+        adapter.send(make_outbound())
+        adapter.close()
+
+    assert server.mails[1].is_encrypted
+    assert server.pieces - pieces >= 4
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
