@@ -91,7 +91,7 @@ def test_a_sink_that_was_reset_counts_from_nothing(port):
 
         server.docmd("XRESET")
 
-        assert server.docmd("XCOUNT") == (250, b"0 0")
+        assert server.docmd("XCOUNT") == (250, b"0 0 0")
 
 
 def test_the_letter_has_the_size_that_the_figures_speak_of():
