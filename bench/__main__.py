@@ -120,7 +120,8 @@ def _measure(stage: Stage, options: argparse.Namespace) -> Iterator[Figure | Bou
         ),
         "peers": lambda: post_office.measure(stage, rounds=rounds, count=effort.messages),
         "memory": lambda: memory.measure(stage, seconds=seconds, hours=options.hours),
-        "growth": lambda: growth.measure(stage, rounds=rounds, rows=effort.rows),
+        # Its rounds are short, so that more of them cost little and a stumble counts less.
+        "growth": lambda: growth.measure(stage, rounds=3 * rounds, rows=effort.rows),
     }
     for part, measure in parts.items():
         if part in options.parts:
