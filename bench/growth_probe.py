@@ -1,7 +1,7 @@
 """`python -m bench.growth_probe` asks the filled database of `DATABASE_URL` what people and workers
 ask, and prints as JSON how long its SQL took (the median, milliseconds) and how a claim is planned.
 
-Every question goes through the platform's own code; statements about other tables (sessions, keys)
+Every question goes through the platform's own code; statements about other tables (keys, logins)
 are not counted.
 """
 
