@@ -1,6 +1,8 @@
 # The targets a person calls. `make` alone lists them.
 SHELL := /bin/sh
 VENV ?= .venv
+# What `make bench` holds the platform against.
+BENCH_VENV ?= .venv-bench
 PORT ?= 8000
 # The data of `make run`; `make manage` works on the same.
 DATA ?= var
@@ -33,11 +35,12 @@ types: $(VENV)/dev.stamp ## Check the types.
 schema: $(VENV)/dev.stamp ## Write the OpenAPI document to docs/openapi.yaml.
 	@$(BIN)/python -c "import tests.environment, sys; sys.argv = ['manage.py', 'spectacular', '--file', 'docs/openapi.yaml', '--validate']; import runpy; runpy.run_path('manage.py', run_name='__main__')"
 
-bench: $(VENV)/dev.stamp ## Measure accepting and delivering against their references.
-	@$(BIN)/python -m bench $(ARGS)
+bench: $(VENV)/dev.stamp ## Measure speed, latency and memory. ARGS="--quick --slow" is passed on.
+	@$(MAKE) --no-print-directory $(BENCH_VENV)/bench.stamp || echo "Going on without peers."
+	@BENCH_PYTHON="$(abspath $(BENCH_VENV))/bin/python" $(BIN)/python -m bench $(ARGS)
 
 lock: $(VENV)/dev.stamp ## Compile requirements/*.in to hashed *.txt (needs uv).
-	@cd requirements && for name in base dev; do \
+	@cd requirements && for name in base dev bench; do \
 	  uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
 	    --custom-compile-command "make lock" $$name.in -o $$name.txt || exit 1; done
 
@@ -55,7 +58,7 @@ down: ## Stop it; its data stays in the volumes.
 	docker compose --env-file .env -f docker/compose.yaml down
 
 clean: ## Remove the virtual environment and caches; the data of `make run` stays.
-	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis staticfiles
+	rm -rf $(VENV) $(BENCH_VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis staticfiles
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 to 3.13 is needed, and none was found."; exit 1; }
@@ -71,3 +74,9 @@ $(VENV)/dev.stamp: requirements/dev.txt requirements/base.txt | $(VENV)/bin/pyth
 	@echo "Installing the locked packages for development …"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@ $(VENV)/base.stamp
+
+$(BENCH_VENV)/bench.stamp: requirements/bench.txt
+	@echo "Installing the peers of the benchmark …"
+	@test -x $(BENCH_VENV)/bin/python || $(PYTHON) -m venv $(BENCH_VENV)
+	@$(BENCH_VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	@touch $@

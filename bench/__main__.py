@@ -6,6 +6,8 @@ import os
 import platform
 import signal
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import psycopg
 import redis
 from kombu import Connection
 
-from bench.report import Figure, table
+from bench.report import Bound, Figure, bounds_table, table
 from bench.stage import BenchError, Stage
 
 
@@ -25,52 +27,105 @@ def main() -> int:
         with Stage() as stage:
             facts = _facts(stage)
             print("\n".join(f"{name:<20} {value}" for name, value in facts.items()), flush=True)
-            figures = _measure(stage, options)
+            found = list(_measure(stage, options))
     except KeyboardInterrupt:
         print("Interrupted; everything that was made is gone again.", file=sys.stderr)
         return 130
     except (BenchError, psycopg.OperationalError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    print(f"\n{table(figures)}")
+    figures = [each for each in found if isinstance(each, Figure)]
+    bounds = [each for each in found if isinstance(each, Bound)]
+    if figures:
+        print(f"\n{table(figures)}")
+    if bounds:
+        print(f"\n{bounds_table(bounds)}")
     if options.json:
-        found = {"facts": facts, "figures": [figure.as_json() for figure in figures]}
-        options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        written = {
+            "facts": facts,
+            "figures": [figure.as_json() for figure in figures],
+            "bounds": [bound.as_json() for bound in bounds],
+        }
+        options.json.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
     return 0
+
+
+PARTS = {
+    "accept": "What is taken in.",
+    "deliver": "What is handed over.",
+    "slow": "What is handed over to a provider that takes 50 ms.",
+    "latency": "From the request to the sink, and `high` while `bulk` drains.",
+    "peers": "The bulk lane against django-post_office.",
+    "memory": "What processes hold after load.",
+    "growth": "Ten million rows against ten thousand: minutes, some 24 GB, so only when asked for.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is done in each part."""
+
+    rounds: int = 3
+    seconds: float = 8.0
+    messages: int = 6_000
+    latency_seconds: float = 60.0
+    bulk: int = 50_000
+    rows: int = 10_000_000
+
+
+QUICK = Effort(rounds=1, seconds=3.0, messages=3_000, latency_seconds=10, bulk=8_000, rows=200_000)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--accept", action="store_true", help="Only what is taken in.")
-    parser.add_argument("--deliver", action="store_true", help="Only what is handed over.")
-    parser.add_argument("--quick", action="store_true", help="1 round, 3 s, 3,000 messages.")
-    parser.add_argument("--rounds", type=int, help="Interleaved rounds; 3 by default.")
-    parser.add_argument("--seconds", type=float, help="Of load in each round; 8 by default.")
-    parser.add_argument("--messages", type=int, help="To deliver in each round; 10,000 by default.")
+    for part, what in PARTS.items():
+        parser.add_argument(f"--{part}", action="append_const", dest="parts", const=part, help=what)
+    parser.add_argument("--quick", action="store_true", help="A first look, with little of each.")
+    effort = {field.name: field.default for field in fields(Effort)}
+    for name, kind, what in (
+        ("rounds", int, "Interleaved rounds; {} by default."),
+        ("seconds", float, "Of load in each round; {:.0f} by default."),
+        ("messages", int, "To deliver in each round; {:,} by default."),
+        ("latency_seconds", float, "At a steady rate; {:.0f} by default."),
+        ("bulk", int, "To drain while `high` is timed; {:,} by default."),
+        ("rows", int, "Of --growth; {:,} by default."),
+    ):
+        option = f"--{name.replace('_', '-')}"
+        parser.add_argument(option, type=kind, help=what.format(effort[name]))
+    parser.add_argument("--hours", type=float, help="Of load for --memory; a minute by default.")
     parser.add_argument("--json", type=Path, metavar="FILE", help="Write all figures there too.")
     options = parser.parse_args()
-    if not options.accept and not options.deliver:
-        options.accept = options.deliver = True
-    rounds, seconds, messages = (1, 3.0, 3_000) if options.quick else (3, 8.0, 10_000)
-    options.rounds = options.rounds or rounds
-    options.seconds = options.seconds or seconds
-    options.messages = options.messages or messages
+    options.parts = options.parts or [part for part in PARTS if part != "growth"]
+    given = {name: value for name in effort if (value := getattr(options, name)) is not None}
+    options.effort = replace(QUICK if options.quick else Effort(), **given)
     return options
 
 
-def _measure(stage: Stage, options: argparse.Namespace) -> list[Figure]:
+def _measure(stage: Stage, options: argparse.Namespace) -> Iterator[Figure | Bound]:
     import django
 
     # The environment is the stage's, so nothing of Django may be loaded before it is set.
     django.setup()
-    from bench import accept, deliver
+    from bench import accept, deliver, growth, latency, memory, slow
+    from bench.peers import post_office
 
-    figures: list[Figure] = []
-    if options.accept:
-        figures += accept.measure(stage, rounds=options.rounds, seconds=options.seconds)
-    if options.deliver:
-        figures += deliver.measure(stage, rounds=options.rounds, count=options.messages)
-    return figures
+    effort: Effort = options.effort
+    rounds, seconds = effort.rounds, effort.seconds
+    parts: dict[str, Callable[[], Sequence[Figure | Bound]]] = {
+        "accept": lambda: accept.measure(stage, rounds=rounds, seconds=seconds),
+        "deliver": lambda: deliver.measure(stage, rounds=rounds, count=effort.messages),
+        "slow": lambda: slow.measure(stage, rounds=rounds, seconds=seconds),
+        "latency": lambda: latency.measure(
+            stage, seconds=effort.latency_seconds, pilot_seconds=seconds, bulk=effort.bulk
+        ),
+        "peers": lambda: post_office.measure(stage, rounds=rounds, count=effort.messages),
+        "memory": lambda: memory.measure(stage, seconds=seconds, hours=options.hours),
+        # Its rounds are short, so that more of them cost little and a stumble counts less.
+        "growth": lambda: growth.measure(stage, rounds=3 * rounds, rows=effort.rows),
+    }
+    for part, measure in parts.items():
+        if part in options.parts:
+            yield from measure()
 
 
 def _facts(stage: Stage) -> dict[str, str]:

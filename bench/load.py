@@ -1,4 +1,5 @@
-"""A load generator: so many connections, each asks again as soon as it is answered.
+"""A load generator: so many connections, each asks again as soon as it is answered; or, given a
+rate, so many requests a second, whatever the answers take.
 
 `python -m bench.load` reads a JSON object from standard input and prints one. It imports nothing of
 Django, so that it takes little from the cores that it shares with the server. A connection is used
@@ -59,9 +60,9 @@ class Load:
         self.poll.register(connection, select.EPOLLIN)
         return connection
 
-    def _ask(self, connection: socket.socket) -> None:
+    def _ask(self, connection: socket.socket, *, due_at: float | None = None) -> None:
         self.number += 1
-        asked_at = time.perf_counter()
+        asked_at = time.perf_counter() if due_at is None else due_at
         connection.sendall(self.head + self.before + b"%012d" % self.number + self.after)
         self.callers[connection.fileno()] = Caller(connection, asked_at)
 
@@ -93,7 +94,39 @@ class Load:
         raise TimeoutError(f"{len(self.callers)} requests got no answer in 30 s.")
 
 
+class SteadyLoad(Load):
+    """Requests at a fixed rate. Each counts from the moment at which it was due, so that a server
+    that makes the next ones wait does not look faster for it."""
+
+    def run_at(self, *, rate: float, connections: int, duration: float) -> dict[str, Any]:
+        """Also returns `accepted`: the id in each answer, and the Unix time at which it was due."""
+        self.accepted: list[tuple[str, float]] = []
+        started, asked, count = time.perf_counter(), 0, int(rate * duration)
+        self.wall = time.time() - started
+        while asked < count or self.callers:
+            due_at, now = started + asked / rate, time.perf_counter()
+            has_room = asked < count and len(self.callers) < connections
+            if has_room and now >= due_at:
+                self._ask(self._connect(), due_at=due_at)
+                asked += 1
+                continue
+            events = self.poll.poll(due_at - now if has_room else 30)
+            for number, _ in events or (() if has_room else self._give_up()):
+                if self._answered(self.callers[number]):
+                    self._note(self.callers.pop(number))
+        self.poll.close()
+        result = {"took": time.perf_counter() - started, "statuses": self.statuses}
+        return result | {"seconds": sorted(self.seconds), "accepted": self.accepted}
+
+    def _note(self, caller: Caller) -> None:
+        body = bytes(caller.answer).partition(b"\r\n\r\n")[2]
+        self.accepted.append((json.loads(body).get("id", ""), self.wall + caller.asked_at))
+        self._next(caller, is_late=True)
+
+
 if __name__ == "__main__":
     asked = json.load(sys.stdin)
-    load = Load(**asked["target"])
-    print(json.dumps(load.run(**asked["run"])))
+    if "rate" in asked["run"]:
+        print(json.dumps(SteadyLoad(**asked["target"]).run_at(**asked["run"])))
+    else:
+        print(json.dumps(Load(**asked["target"]).run(**asked["run"])))

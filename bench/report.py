@@ -1,5 +1,6 @@
 """Figures, their references and targets, as a table for people."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -58,16 +59,53 @@ class Figure:
         return {**named, "rate": self.rate, "ratio": self.ratio}
 
 
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What was measured beside the most that the project allows; None where it names no limit."""
+
+    what: str
+    value: float
+    unit: str
+    at_most: float | None = None
+    note: str = ""
+
+    def cells(self) -> list[str]:
+        limit = "" if self.at_most is None else f"<= {self.at_most:,.{self._places}f} {self.unit}"
+        reached = "" if self.at_most is None else _yes(self.value <= self.at_most)
+        return [self.what, f"{self.value:,.{self._places}f} {self.unit}", limit, reached, self.note]
+
+    @property
+    def _places(self) -> int:
+        return 1 if self.unit == "x" else 0
+
+    def as_json(self) -> dict[str, object]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest of `values` that at least `share` of them do not exceed (nearest rank)."""
+    ranked = sorted(values)
+    return ranked[max(0, math.ceil(len(ranked) * share) - 1)]
+
+
 HEADINGS = ["", "per second", "p50 ms", "p99 ms", "against", "per second", "ratio", "target", ""]
 NUMBERS = frozenset({1, 2, 3, 5, 6, 7})
 
 
 def table(figures: Sequence[Figure]) -> str:
-    rows = [HEADINGS, *(figure.cells() for figure in figures)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
+    return _aligned([HEADINGS, *(figure.cells() for figure in figures)], NUMBERS)
+
+
+def bounds_table(bounds: Sequence[Bound]) -> str:
+    headings = ["", "measured", "target", "", ""]
+    return _aligned([headings, *(bound.cells() for bound in bounds)], frozenset({1, 2}))
+
+
+def _aligned(rows: Sequence[Sequence[str]], numbers: frozenset[int]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(
-            cell.rjust(width) if column in NUMBERS else cell.ljust(width)
+            cell.rjust(width) if column in numbers else cell.ljust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows

@@ -111,10 +111,21 @@ class Stage:
             "PYTHONWARNINGS": "ignore",
         }
 
-    def run(self, command: Sequence[str]) -> None:
-        done = subprocess.run(command, cwd=ROOT, env=self._child(), capture_output=True, text=True)
+    def run(self, command: Sequence[str], *, overrides: Mapping[str, str] = {}) -> str:
+        """What `command` printed. Raises `BenchError` when it failed."""
+        environment = self._child(overrides)
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
         if done.returncode:
             raise BenchError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}"[-3000:])
+        return done.stdout
+
+    def another_database(self, stack: ExitStack, suffix: str) -> str:
+        """The address of an empty one, which goes when `stack` is left."""
+        name = f"{self.name}_{suffix}"
+        drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+        stack.callback(self.server.execute, drop)
+        self.server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        return urlunsplit(urlsplit(self.server_url)._replace(path=f"/{name}"))
 
     def _child(self, overrides: Mapping[str, str] = {}) -> dict[str, str]:
         return {**os.environ, **self.environment, **overrides}
@@ -130,6 +141,16 @@ class Stage:
         return process
 
     # --- what is left on the services ------------------------------------------------------------
+
+    def empty_queues(self) -> None:
+        """Drop what the parts before left in them: hints, and the tasks of the usual design."""
+        from django.conf import settings
+
+        with Connection(self.broker_url, connect_timeout=3) as connection:
+            for queue in settings.CELERY_TASK_QUEUES:
+                bound = queue(connection.default_channel)
+                bound.declare()
+                bound.purge()
 
     def _forget_queues(self) -> None:
         from django.conf import settings
@@ -166,6 +187,10 @@ class Process:
                 stderr=log,
                 start_new_session=True,
             )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def first_line(self) -> str:
         assert self._process.stdout is not None

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.growth_probe import nodes
 from bench.letter import HTML, HTML_BYTES
-from bench.report import Figure, table
+from bench.report import Bound, Figure, bounds_table, percentile, table
 from bench.stage import ROOT
 
 PEOPLE = ("bench@example.com", ["ann@example.com"])
@@ -91,7 +92,7 @@ def test_a_sink_that_was_reset_counts_from_nothing(port):
 
         server.docmd("XRESET")
 
-        assert server.docmd("XCOUNT") == (250, b"0 0")
+        assert server.docmd("XCOUNT") == (250, b"0 0 0")
 
 
 def test_the_letter_has_the_size_that_the_figures_speak_of():
@@ -119,3 +120,35 @@ def test_the_table_names_figure_reference_ratio_and_target():
     assert "1.0" in accept
     assert accept.endswith("5.0 x  >= 6.0 x  not yet")
     assert alone.split() == ["alone", "7"]
+
+
+def test_a_percentile_is_the_smallest_value_that_covers_its_share():
+    hundred = list(range(100, 0, -1))
+
+    assert percentile(hundred, 0.50) == 50
+    assert percentile(hundred, 0.99) == 99
+    assert percentile([*hundred, 101], 0.99) == 100
+    assert percentile([7.5], 0.99) == 7.5
+    assert percentile([3, 1, 2], 0.0) == 1
+
+
+def test_the_second_table_names_what_may_not_be_exceeded():
+    bounds = [
+        Bound("p99", 512.4, "ms", 500, "20 messages"),
+        Bound("claim", 3.0, "x", 3.0),
+        Bound("alone", 97.0, "MB"),
+    ]
+
+    heading, _, p99, claim, alone = bounds_table(bounds).splitlines()
+
+    assert heading.split() == ["measured", "target"]
+    assert p99.split() == ["p99", "512", "ms", "<=", "500", "ms", "not", "yet", "20", "messages"]
+    assert claim.split() == ["claim", "3.0", "x", "<=", "3.0", "x", "reached"]
+    assert alone.split() == ["alone", "97", "MB"]
+
+
+def test_a_plan_is_told_by_its_nodes_and_their_indexes():
+    scan = {"Node Type": "Index Scan", "Index Name": "message_due"}
+    plan = {"Node Type": "Update", "Plans": [{"Node Type": "Limit", "Plans": [scan]}]}
+
+    assert list(nodes(plan)) == ["Update", "Limit", "Index Scan message_due"]
