@@ -33,6 +33,8 @@ class Act(Enum):
     DEAF = auto()
     # The first of two lines, then the end.
     HALF = auto()
+    # Says that nothing more will come, and reads on.
+    HALF_CLOSE = auto()
 
 
 Reply = str | Act
@@ -68,6 +70,8 @@ class SmtpServer:
     messages_per_connection: int | None = None
     # Whether a message is kept for which the final dot got no answer.
     keeps_unanswered: bool = False
+    # Between the bytes of an answer.
+    byte_seconds: float = 0.0
     script: dict[str, Reply] = field(default_factory=dict)
     once: defaultdict[str, deque[Reply]] = field(default_factory=lambda: defaultdict(deque))
     recipients: dict[str, Reply] = field(default_factory=dict)
@@ -125,8 +129,12 @@ class SmtpServer:
     def keep_socket(self, connection: socket.socket) -> None:
         self._sockets.append(connection)
 
-    def wait_until_stopped(self) -> None:
-        self._stopping.wait()
+    def wait_until_stopped(self, seconds: float | None = None) -> bool:
+        return self._stopping.wait(seconds)
+
+    def take(self, mail: Mail, *, is_answered: bool) -> None:
+        """The server is responsible for `mail` from here on, whether it says so or not."""
+        self.mails.append(mail)
 
     def _accept(self) -> None:
         while not self._stopping.is_set():
@@ -258,7 +266,7 @@ class _Dialogue:
         reply = self.server.recipients.get(by) or self.server.next_reply(phase, default)
         is_taken = self.server.keeps_unanswered if isinstance(reply, Act) else reply[:1] == "2"
         if keep and is_taken:
-            self.server.mails.append(keep)
+            self.server.take(keep, is_answered=not isinstance(reply, Act))
         if isinstance(reply, Act):
             self._act(reply)
         assert isinstance(reply, str)
@@ -268,7 +276,9 @@ class _Dialogue:
         return reply
 
     def _act(self, act: Act) -> None:
-        if act is Act.SILENCE:
+        if act is Act.HALF_CLOSE:
+            self.connection.shutdown(socket.SHUT_WR)
+        if act in {Act.SILENCE, Act.HALF_CLOSE}:
             while self.connection.recv(65_536):
                 pass
         elif act is Act.DEAF:
@@ -329,4 +339,11 @@ class _Dialogue:
         return len(chunk)
 
     def _write(self, reply: str) -> None:
-        self.connection.sendall(reply.replace("\n", "\r\n").encode() + b"\r\n")
+        data = reply.replace("\n", "\r\n").encode() + b"\r\n"
+        if not self.server.byte_seconds:
+            self.connection.sendall(data)
+            return
+        for byte in data:
+            self.connection.sendall(bytes([byte]))
+            if self.server.wait_until_stopped(self.server.byte_seconds):
+                raise _HangUp
