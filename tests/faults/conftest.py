@@ -1,0 +1,51 @@
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.clients import Clients
+from tests.faults.fleet import Fleet
+from tests.faults.services import missing
+
+HERE = Path(__file__).parent
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A module has a fleet, and one worker of xdist runs it; two fleets may run side by side."""
+    for item in items:
+        if HERE in item.path.parents and "running_fleet" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group(f"faults {item.path.stem}"))
+            item.add_marker(pytest.mark.timeout(900))
+            if os.environ.get("SKIP_FLOWS") == "1":
+                item.add_marker(pytest.mark.skip(reason="faults run once, with PostgreSQL"))
+
+
+@pytest.fixture(scope="module")
+def running_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    needs_binaries()
+    with Fleet(folder=tmp_path_factory.mktemp("fleet")) as fleet:
+        yield fleet
+
+
+@pytest.fixture
+def fleet(running_fleet: Fleet) -> Fleet:
+    """The module's fleet as if it were new: idle, well and empty."""
+    running_fleet.reset()
+    return running_fleet
+
+
+@pytest.fixture
+def clients(fleet: Fleet) -> Iterator[Clients]:
+    with Clients(fleet) as found:
+        yield found
+
+
+def needs_binaries() -> None:
+    """Skip, or fail where everything has to be there."""
+    if absent := missing():
+        words = f"needs {', '.join(absent)}"
+        if os.environ.get("REQUIRE_SERVICES") == "1":
+            pytest.fail(words)
+        pytest.skip(words)
