@@ -38,9 +38,7 @@ class Installation:
         self.environment = {
             **{key: value for key, value in os.environ.items() if key != "ENV_FILE"},
             **DEFAULTS,
-            "DATABASE_URL": urlunsplit(
-                urlsplit(postgres_url)._replace(path=f"/{self.database}")
-            ),
+            "DATABASE_URL": urlunsplit(urlsplit(postgres_url)._replace(path=f"/{self.database}")),
             "CELERY_BROKER_URL": broker_url,
             "REDIS_URL": redis_url,
             "QUEUE_PREFIX": self.database,

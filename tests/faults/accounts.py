@@ -15,13 +15,16 @@ from tests.imitations.http_provider import Answer, HttpProvider
 from tests.imitations.smtp import Act, Mail, Reply, SmtpServer
 
 PASSWORD = "right"
-CODES = {
-    "banner": ("421", "450", "554"),
-    "auth": ("421", "454", "535"),
-    "mail": ("421", "450", "451", "452", "550"),
-    "rcpt": ("421", "450", "451", "452", "550", "552"),
-    "data": ("421", "451", "452", "550", "554"),
-    "final_dot": ("421", "450", "451", "452", "454", "550", "552", "554"),
+CODES: dict[str, tuple[str, ...]] = {
+    "banner": ("421 4.3.2", "450 4.3.2", "554 5.3.2"),
+    "auth": ("421 4.7.0", "454 4.7.0", "535 5.7.8"),
+    "mail": ("421 4.7.0", "450 4.7.1", "451 4.7.1", "452 4.3.1", "550 5.7.1"),
+    "rcpt": ("421 4.7.0", "450 4.2.0", "451 4.7.1", "452 4.5.3", "550 5.1.1", "552 5.2.2"),
+    "data": ("421 4.3.2", "451 4.3.0", "452 4.3.1", "550 5.7.1", "554 5.7.1"),
+    "final_dot": (
+        *("421 4.3.2", "450 4.3.0", "451 4.3.0", "452 4.3.1", "454 4.7.0"),
+        *("550 5.7.1", "552 5.3.4", "554 5.7.1"),
+    ),
 }
 
 
@@ -44,7 +47,7 @@ class Illness:
 
 ILLNESSES: dict[str, Illness] = {
     **{
-        f"{code} at {phase}": Illness(phase, f"{code} 4.3.2 not today")
+        f"{code[:3]} at {phase}": Illness(phase, f"{code} not today")
         for phase, codes in CODES.items()
         for code in codes
     },
@@ -120,10 +123,13 @@ class SmtpAccount(SmtpServer):
 
     def next_reply(self, phase: str, default: str) -> Reply:
         illness = self.illness
-        if illness is not None and illness.phase == phase and illness.reply is not None:
-            # A server that is tired says so before it looks at the message.
-            if self._dice.random() < self._probability:
-                return illness.reply
+        if (
+            illness is not None
+            and illness.reply is not None
+            and illness.phase == phase
+            and self._dice.random() < self._probability
+        ):
+            return illness.reply
         return super().next_reply(phase, default)
 
     def take(self, mail: Mail, *, is_answered: bool) -> None:

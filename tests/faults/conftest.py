@@ -17,7 +17,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents and "running_fleet" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group(f"faults {item.path.stem}"))
-            item.add_marker(pytest.mark.timeout(900))
+            item.add_marker(
+                pytest.mark.timeout(300 if item.get_closest_marker("faults") is None else 1800)
+            )
             if os.environ.get("SKIP_FLOWS") == "1":
                 item.add_marker(pytest.mark.skip(reason="faults run once, with PostgreSQL"))
 

@@ -35,9 +35,7 @@ class CopyLedger:
         account: str,
         is_answered: bool,
     ) -> None:
-        copy = Copy(
-            message_id, attempt_id, tuple(recipients), account, time.time(), is_answered
-        )
+        copy = Copy(message_id, attempt_id, tuple(recipients), account, time.time(), is_answered)
         with self._lock:
             self._copies.append(copy)
 

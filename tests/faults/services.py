@@ -1,7 +1,7 @@
 """PostgreSQL, RabbitMQ and Redis of a test's own, to be stopped, killed and emptied at will.
 
-Each keeps its port, so that it comes back at the same address. Nothing is a daemon: what was started
-is ended by its own process id.
+Each keeps its port, so that it comes back at the same address. Nothing is a daemon: what was
+started is ended by its own process id.
 """
 
 import contextlib
@@ -127,8 +127,10 @@ class Postgres(Service):
             owner = pwd.getpwnam(self.user)
             os.chown(self.folder, owner.pw_uid, owner.pw_gid)
         done = subprocess.run(
-            [find("initdb"), "-D", str(self.folder / "data"), "-U", "postgres", "-A", "trust"]
-            + ["-E", "UTF8", "--no-sync"],
+            [
+                *(find("initdb"), "-D", str(self.folder / "data"), "-U", "postgres"),
+                *("-A", "trust", "-E", "UTF8", "--no-sync"),
+            ],
             cwd=self.folder,
             user=self.user,
             capture_output=True,

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -61,7 +62,7 @@ def attempt(
 
 def moves(message_id: str, *path: str | None) -> list[Move]:
     found, token = [], 0
-    for was, became in zip(path, path[1:], strict=False):
+    for was, became in pairwise(path):
         risen = token + (was == "pending" and became == "sending")
         found.append(Move(message_id, was, str(became), "", token, risen))
         token = risen
@@ -69,9 +70,7 @@ def moves(message_id: str, *path: str | None) -> list[Move]:
 
 
 def quota(*, limit: int, used: int, sender: str = "plain") -> Quota:
-    return Quota(
-        sender, "minute", limit, used, lambda at: at.replace(second=0, microsecond=0)
-    )
+    return Quota(sender, "minute", limit, used, lambda at: at.replace(second=0, microsecond=0))
 
 
 def problems(evidence: Evidence, allowed: Allowed | None = None) -> str:

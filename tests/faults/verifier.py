@@ -7,7 +7,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from messaging.models import Policy, Reason, Status
@@ -60,6 +60,9 @@ class Quota:
     start_of: Callable[[datetime], datetime]
 
 
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
 @dataclass
 class Evidence:
     requests: list[Request] = field(default_factory=list)
@@ -69,7 +72,7 @@ class Evidence:
     moves: list[Move] = field(default_factory=list)
     quotas: list[Quota] = field(default_factory=list)
     # By the database's clock.
-    now: datetime = field(default_factory=lambda: datetime.min)
+    now: datetime = _NEVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +230,7 @@ def _stuck(
 def _illegal_moves(evidence: Evidence) -> Iterable[str]:
     last: dict[str, str] = {}
     for move in evidence.moves:
+        path = (move.was, move.became)
         name = f"{move.message_id}: {move.was} -> {move.became}"
         if move.was is None:
             if move.became != Status.PENDING:
@@ -235,10 +239,9 @@ def _illegal_moves(evidence: Evidence) -> Iterable[str]:
             yield f"{name}: it was {last[move.message_id]} before"
         elif move.was != move.became and move.became not in MOVES[move.was]:
             yield f"{name}: no legal move"
-        elif move.was == Status.FAILED and move.became == Status.SUCCESS:
-            if move.old_reason != Reason.UNKNOWN_OUTCOME:
-                yield f"{name}: it had failed for {move.old_reason}"
-        is_claim = move.was == Status.PENDING and move.became == Status.SENDING
+        elif path == (Status.FAILED, Status.SUCCESS) and move.old_reason not in SILENCE:
+            yield f"{name}: it had failed for {move.old_reason}"
+        is_claim = path == (Status.PENDING, Status.SENDING)
         rise = move.new_token - (move.old_token or 0)
         if rise < 0 or (is_claim and rise != 1):
             yield f"{name}: the lease token went from {move.old_token} to {move.new_token}"
@@ -251,7 +254,11 @@ def _illegal_moves(evidence: Evidence) -> Iterable[str]:
 def _overdrawn(evidence: Evidence) -> Iterable[str]:
     """No sender over its quota, by its rows and by what was really handed over."""
     charged = _by(
-        (attempt for attempt in evidence.attempts if attempt.outcome in {"accepted", "unknown", ""}),
+        (
+            attempt
+            for attempt in evidence.attempts
+            if attempt.outcome in {"accepted", "unknown", ""}
+        ),
         lambda attempt: attempt.sender,
     )
     for quota in evidence.quotas:
