@@ -92,8 +92,8 @@ class SmtpAccount(SmtpServer):
         self.name = name
         self.ledger = ledger
         self.certificates = certificates
-        # Seconds between taking a message and saying so, also while the account is well.
-        self.delay = 0.0
+        # Seconds between taking a message and saying so while the account is well.
+        self.usual_delay = 0.0
         self.illness: Illness | None = None
         self._probability = 1.0
         self._dice = random.Random(f"{seed} {name}")
@@ -108,7 +108,7 @@ class SmtpAccount(SmtpServer):
         self.illness = found = ILLNESSES[illness] if isinstance(illness, str) else illness
         self._probability = probability
         self.keeps_unanswered = found.is_taken
-        self.byte_seconds, self.delay = found.byte_seconds, found.delay
+        self.byte_seconds = found.byte_seconds
         if self.certificates and found.has_wrong_name:
             self.tls = self.certificates.wrong_name
         # Open connections know nothing of it yet where it shows at the beginning.
@@ -117,7 +117,7 @@ class SmtpAccount(SmtpServer):
 
     def get_well(self) -> None:
         self.illness = None
-        self.byte_seconds = self.delay = 0.0
+        self.byte_seconds = 0.0
         self.keeps_unanswered = False
         self.tls = self.certificates.right if self.certificates else None
 
@@ -141,8 +141,9 @@ class SmtpAccount(SmtpServer):
             account=mail.username,
             is_answered=is_answered,
         )
-        if self.delay:
-            self.wait_until_stopped(self.delay)
+        delay = max(self.usual_delay, self.illness.delay if self.illness else 0.0)
+        if delay:
+            self.wait_until_stopped(delay)
 
 
 @dataclass(frozen=True, slots=True)

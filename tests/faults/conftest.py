@@ -1,6 +1,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,11 +18,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents and "running_fleet" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group(f"faults {item.path.stem}"))
-            item.add_marker(
-                pytest.mark.timeout(300 if item.get_closest_marker("faults") is None else 1800)
-            )
+            is_long = item.get_closest_marker("faults") is not None
+            item.add_marker(pytest.mark.timeout(3600 if is_long else 300))
             if os.environ.get("SKIP_FLOWS") == "1":
                 item.add_marker(pytest.mark.skip(reason="faults run once, with PostgreSQL"))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """The verifier's lines, of green tests too: they are what was shown."""
+    lines = [
+        (report.nodeid.rpartition("::")[2], line)
+        for report in terminalreporter.getreports("passed")
+        if report.when == "call" and "tests/faults/" in report.nodeid
+        for line in report.capstdout.splitlines()
+        if line.startswith(("accepted ", "soak: "))
+    ]
+    for name, line in lines:
+        terminalreporter.write_line(f"{name}\n    {line}")
 
 
 @pytest.fixture(scope="module")

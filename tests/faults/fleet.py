@@ -60,6 +60,7 @@ class Fleet(Installation):
             SmtpAccount("tls-2", self.copies, certificates=certificates, seed=seed),
         ]
         self.postmark = HttpAccount("postmark", self.copies)
+        self.providers: list[SmtpAccount | HttpAccount] = [*self.accounts, self.postmark]
         self.mail_line: TcpProxy
         self._open: list[Any] = []
         super().__init__(
@@ -84,7 +85,7 @@ class Fleet(Installation):
         self.postgres.create()
         self.postgres.start()
         self.redis.start()
-        for account in (*self.accounts, self.postmark):
+        for account in self.providers:
             account.__enter__()
             self._open.append(account)
         self.mail_line = TcpProxy(target=urlsplit(f"//127.0.0.1:{self.accounts[0].port}"))
@@ -137,8 +138,9 @@ class Fleet(Installation):
             self.stop(name)
         for line in (self.broker_line, self.mail_line):
             line.mend()
-        for account in (*self.accounts, self.postmark):
+        for account in self.providers:
             account.get_well()
+        self.slow_down(0.0)
         for service in (self.postgres, self.rabbitmq, self.redis):
             if not service.is_running:
                 service.start()
@@ -150,6 +152,11 @@ class Fleet(Installation):
             self.start_beat()
         self.start_worker(**extra)
         until(lambda: self.status_of("/health/ready") == 200, seconds=60, what="ready")
+
+    def slow_down(self, seconds: float) -> None:
+        """Every SMTP account takes its time, so that a kill hits messages that are held."""
+        for account in self.accounts:
+            account.usual_delay = seconds
 
     # --- senders ---------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
@@ -247,9 +248,10 @@ class RabbitMq(Service):
         """Empty the queues whose names begin with `prefix`; how many hints were lost."""
         lost = 0
         with Connection(self.url) as connection:
+            channel: Any = connection.default_channel
             for name in self.control("-q", "list_queues", "name").split():
                 if name.startswith(prefix):
-                    lost += connection.default_channel.queue_purge(name)
+                    lost += channel.queue_purge(name)
         return lost
 
     def set_memory_alarm(self, is_on: bool) -> None:

@@ -45,10 +45,14 @@ class Soak:
             "a web process is killed": self.kill_web,
             "a line is lost after the final dot": self.lose_line,
         }
+        # Shuffled anew when it is used up, so that each comes as often as the others.
+        self.deck: list[str] = []
 
     def strike(self) -> str:
         """One fault from beginning to end; what it was."""
-        name = self.dice.choice(list(self.faults))
+        if not self.deck:
+            self.deck = self.dice.sample(list(self.faults), len(self.faults))
+        name = self.deck.pop()
         detail = self.faults[name]()
         return f"{name}{': ' * bool(detail)}{detail}"
 
@@ -111,6 +115,8 @@ def soak(fleet: Fleet, *, seconds: float, every: float, seed: int) -> Verdict:
     breaker = Soak(fleet, seed=seed)
     print(f"soak: seed {seed}, {seconds:.0f} s, {RATE} messages a second", flush=True)
     fleet.start_worker("worker-2")
+    # With four hand-overs at a time this is a quarter of what they can do.
+    fleet.slow_down(0.1)
     with Clients(fleet) as clients:
         started = time.monotonic()
         clients.start(rate=RATE)

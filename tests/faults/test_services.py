@@ -118,8 +118,7 @@ def test_a_database_that_crashes_during_accepts_breaks_no_promise(fleet, clients
 
 
 def test_a_database_that_crashes_during_outcomes_leaves_every_copy_explained(fleet, clients):
-    for account in fleet.accounts:
-        account.delay = 0.02
+    fleet.slow_down(0.02)
     clients.send(150)
     fleet.wait_for_copies(20)
     for _ in range(2):

@@ -16,14 +16,8 @@ def events(fleet: Fleet) -> dict[str, int]:
     return dict(fleet.query("SELECT kind, COUNT(*) FROM messaging_event GROUP BY kind"))
 
 
-def slow_down(fleet: Fleet, seconds: float = 0.05) -> None:
-    """So that a kill hits messages that are held."""
-    for account in fleet.accounts:
-        account.delay = seconds
-
-
 def kill_children_under_load(fleet: Fleet, clients: Clients, *, seconds: float) -> None:
-    slow_down(fleet)
+    fleet.slow_down(0.05)
     fleet.send_under_load(
         clients,
         rate=15,
@@ -50,7 +44,7 @@ def test_a_child_killed_every_two_seconds_for_a_minute_loses_nothing(fleet, clie
 
 
 def test_a_whole_worker_killed_in_the_middle_loses_nothing(fleet, clients):
-    slow_down(fleet)
+    fleet.slow_down(0.05)
     clients.start(rate=20)
     fleet.wait_for_copies(20)
     fleet.kill("worker")
@@ -67,7 +61,7 @@ def test_a_whole_worker_killed_in_the_middle_loses_nothing(fleet, clients):
 
 @pytest.mark.faults
 def test_children_whose_parent_was_killed_end_and_another_worker_goes_on(fleet, clients):
-    slow_down(fleet)
+    fleet.slow_down(0.05)
     clients.start(rate=15)
     fleet.wait_for_copies(20)
     fleet.kill_parent("worker")
@@ -81,7 +75,7 @@ def test_children_whose_parent_was_killed_end_and_another_worker_goes_on(fleet, 
 
 
 def test_a_worker_halted_past_its_lease_and_continued_does_no_harm(fleet, clients):
-    slow_down(fleet)
+    fleet.slow_down(0.05)
     # One message is in doubt at most, and all others are free for the second worker.
     fleet.start_worker("worker-2")
     clients.start(rate=20)
@@ -101,7 +95,7 @@ def test_a_worker_halted_past_its_lease_and_continued_does_no_harm(fleet, client
 
 
 def test_at_most_once_is_kept_when_workers_are_killed(fleet, clients):
-    slow_down(fleet)
+    fleet.slow_down(0.05)
     clients.start(rate=15, policy="at_most_once")
     fleet.wait_for_copies(15)
     fleet.kill("worker")
@@ -139,7 +133,7 @@ def test_quotas_hold_while_workers_are_killed(fleet, clients):
     fleet.execute("UPDATE messaging_sender SET per_minute = 20")
     # Not across a border, so that the limit is met in one minute.
     until(lambda: time.time() % 60 < 25, seconds=60, what="early in a minute")
-    slow_down(fleet)
+    fleet.slow_down(0.05)
     clients.start(rate=15)
     for _ in range(5):
         time.sleep(2)
