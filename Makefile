@@ -25,7 +25,7 @@ test: $(VENV)/dev.stamp ## Run all tests, on SQLite and on PostgreSQL. ARGS="-k 
 	@$(BIN)/python -m tests.run_suite $(ARGS)
 
 faults: $(VENV)/dev.stamp ## Kill, cut and restart everything under load: half an hour. SOAK_MINUTES=10 SOAK_SEED=7.
-	@$(BIN)/python -m pytest tests/faults -m "" -q -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest tests/faults -m "" -q -n 2 --dist loadfile $(ARGS)
 
 lint: $(VENV)/dev.stamp ## Check style, security and the layers.
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports

@@ -12,16 +12,18 @@ from tests.faults.services import missing
 HERE = Path(__file__).parent
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A module has a fleet, and one worker of xdist runs it; two fleets may run side by side."""
-    for item in items:
-        if HERE in item.path.parents and "running_fleet" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group(f"faults {item.path.stem}"))
-            is_long = item.get_closest_marker("faults") is not None
-            item.add_marker(pytest.mark.timeout(3600 if is_long else 300))
-            if os.environ.get("SKIP_FLOWS") == "1":
-                item.add_marker(pytest.mark.skip(reason="faults run once, with PostgreSQL"))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """A module has a fleet, and one worker of xdist runs it; two fleets may run side by side.
+
+    Here and not in `pytest_collection_modifyitems`: xdist may have looked at the marks before.
+    """
+    if HERE not in item.path.parents or "running_fleet" not in getattr(item, "fixturenames", ()):
+        return
+    item.add_marker(pytest.mark.xdist_group(f"faults-{item.path.stem}"))
+    is_long = item.get_closest_marker("faults") is not None
+    item.add_marker(pytest.mark.timeout(3600 if is_long else 300))
+    if os.environ.get("SKIP_FLOWS") == "1":
+        item.add_marker(pytest.mark.skip(reason="faults run once, with PostgreSQL"))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
