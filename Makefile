@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run manage test lint types schema lock bench lint-docker try-docker up down clean
+.PHONY: help run manage test faults lint types schema lock bench lint-docker try-docker up down clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -25,6 +25,9 @@ manage: $(VENV)/base.stamp ## Call a command on the data of `make run`: make man
 
 test: $(VENV)/dev.stamp ## Run all tests, on SQLite and on PostgreSQL. ARGS="-k word" is passed to pytest.
 	@$(BIN)/python -m tests.run_suite $(ARGS)
+
+faults: $(VENV)/dev.stamp ## Kill, cut and restart everything under load: half an hour. SOAK_MINUTES=10 SOAK_SEED=7.
+	@$(BIN)/python -m pytest tests/faults -m "" -q -n 2 --dist loadfile $(ARGS)
 
 lint: $(VENV)/dev.stamp ## Check style, security and the layers.
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports

@@ -1,4 +1,5 @@
-"""The whole suite, as `make test` and CI run it: on SQLite, then on PostgreSQL, then the flows.
+"""The whole suite, as `make test` and CI run it: on SQLite, then on PostgreSQL with the flows and
+the short faults. The long faults are `make faults`.
 
 PostgreSQL is TEST_POSTGRES_URL, or the local one, or one from a wheel that is started for the run.
 RabbitMQ and Redis are TEST_RABBITMQ_URL and TEST_REDIS_URL, or the local ones. What is missing is
@@ -49,9 +50,11 @@ def main(arguments: list[str]) -> int:
 def run_pytest(arguments: list[str], environment: dict[str, str]) -> int:
     if not environment["DATABASE_URL"]:
         del environment["DATABASE_URL"]
-        # Flows bring their own database: once is enough.
+        # Flows and faults bring their own database: once is enough.
         environment["SKIP_FLOWS"] = "1"
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", *arguments]
+    # By file, so that flows and faults start their processes once: with pytest 9.2 `loadgroup` of
+    # xdist 3.8 groups nothing.
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", *arguments]
     status = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
     # 5: nothing was chosen, as with -k for one database's tests.
     return 0 if status == 5 and arguments else status
@@ -65,7 +68,13 @@ def report(results: list[tuple[str, int]], services: dict[str, str], seconds: fl
     missing = [name for name, url in services.items() if not url]
     for name in missing:
         print(f"NOT RUN: tests that need {name}: it is not set and nothing listens locally.")
-    if missing and os.environ.get("REQUIRE_SERVICES") == "1":
+    # Only here: the package sets up Django.
+    from tests.faults.services import missing as missing_binaries
+
+    absent = missing_binaries()
+    if absent:
+        print(f"NOT RUN: faults, which start services of their own: no {', '.join(absent)}.")
+    if (missing or absent) and os.environ.get("REQUIRE_SERVICES") == "1":
         print("REQUIRE_SERVICES=1: that is a failure.")
         return 1
     return 1 if failed else 0

@@ -8,7 +8,8 @@ from email import message_from_bytes
 from http.client import HTTPConnection
 from uuid import UUID
 
-from tests.flows.production import CELERY, Production, until
+from tests.flows.production import Production
+from tests.installation import CELERY, until
 
 
 def subjects(production: Production) -> list[str]:

@@ -34,6 +34,8 @@ class Act(Enum):
     DEAF = auto()
     # The first of two lines, then the end.
     HALF = auto()
+    # Says that nothing more will come, and reads on.
+    HALF_CLOSE = auto()
 
 
 Reply = str | Act
@@ -70,6 +72,8 @@ class SmtpServer:
     messages_per_connection: int | None = None
     # Whether a message is kept for which the final dot got no answer.
     keeps_unanswered: bool = False
+    # Between the bytes of an answer.
+    byte_seconds: float = 0.0
     script: dict[str, Reply] = field(default_factory=dict)
     once: defaultdict[str, deque[Reply]] = field(default_factory=lambda: defaultdict(deque))
     recipients: dict[str, Reply] = field(default_factory=dict)
@@ -134,6 +138,10 @@ class SmtpServer:
     def wait_until_stopped(self, seconds: float | None = None) -> bool:
         """False if it was not stopped in that time."""
         return self._stopping.wait(seconds)
+
+    def take(self, mail: Mail, *, is_answered: bool) -> None:
+        """The server is responsible for `mail` from here on, whether it says so or not."""
+        self.mails.append(mail)
 
     def _accept(self) -> None:
         while not self._stopping.is_set():
@@ -275,7 +283,7 @@ class _Dialogue:
         reply = self.server.recipients.get(by) or self.server.next_reply(phase, default)
         is_taken = self.server.keeps_unanswered if isinstance(reply, Act) else reply[:1] == "2"
         if keep and is_taken:
-            self.server.mails.append(keep)
+            self.server.take(keep, is_answered=not isinstance(reply, Act))
         if isinstance(reply, Act):
             self._act(reply)
         assert isinstance(reply, str)
@@ -285,7 +293,9 @@ class _Dialogue:
         return reply
 
     def _act(self, act: Act) -> None:
-        if act is Act.SILENCE:
+        if act is Act.HALF_CLOSE:
+            self.connection.shutdown(socket.SHUT_WR)
+        if act in {Act.SILENCE, Act.HALF_CLOSE}:
             while self.connection.recv(65_536):
                 pass
         elif act is Act.DEAF:
@@ -347,6 +357,7 @@ class _Dialogue:
         return len(chunk)
 
     def _write(self, reply: str, *, pause: float = 0.0) -> None:
+        pause = pause or self.server.byte_seconds
         data = reply.replace("\n", "\r\n").encode() + b"\r\n"
         step = 1 if pause else len(data)
         for start in range(0, len(data), step):
