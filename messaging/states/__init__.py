@@ -24,6 +24,7 @@ from messaging.states.drain import (
 )
 from messaging.states.machine import (
     CAN_GO_AGAIN,
+    FINAL,
     MAX_CLAIMS,
     MAX_TRIES,
     MAY_HAVE_ARRIVED,
@@ -35,6 +36,7 @@ from messaging.states.sweep import recover_leases, settle_unknown, wake_waiting
 
 __all__ = [
     "CAN_GO_AGAIN",
+    "FINAL",
     "MAX_CLAIMS",
     "MAX_TRIES",
     "MAY_HAVE_ARRIVED",

@@ -17,6 +17,7 @@ MOVES: dict[str, frozenset[str]] = {
     Status.SUCCESS: frozenset(),
     Status.CANCELLED: frozenset(),
 }
+FINAL = frozenset({Status.SUCCESS, Status.FAILED, Status.CANCELLED})
 CAN_GO_AGAIN = Q(status__in=[Status.FAILED, Status.UNKNOWN])
 # The provider may have taken these: sending them again may duplicate them.
 MAY_HAVE_ARRIVED = Q(status=Status.UNKNOWN) | Q(status=Status.FAILED, reason=Reason.UNKNOWN_OUTCOME)
