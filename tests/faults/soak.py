@@ -5,6 +5,8 @@ python -m tests.faults.soak --minutes 10 --seed 7
 
 import argparse
 import random
+import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -143,6 +145,8 @@ def main() -> None:
     parser.add_argument("--every", type=float, default=45, help="seconds between two faults")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     asked = parser.parse_args()
+    # Ended from outside, it ends what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     with (
         tempfile.TemporaryDirectory(prefix="faults-soak-") as folder,
         Fleet(folder=Path(folder), seed=asked.seed) as fleet,
