@@ -13,8 +13,8 @@ _point, _, _armed_by = os.environ.get("CRASH_AT", "").partition("@")
 
 
 def is_armed(point: str) -> bool:
-    """Whether `crash_at` would die at `point`, for places that are only there to die at."""
-    return point == _point and Path(_armed_by).exists()
+    """Whether `crash_at` may die at `point`, for places that are only there to die at."""
+    return point == _point
 
 
 def crash_at(point: str) -> None:

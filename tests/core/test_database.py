@@ -1,6 +1,10 @@
+from datetime import timedelta
+
 import pytest
 from django.db import InterfaceError, OperationalError, connection
+from django.utils import timezone
 
+from core.clock import database_clock
 from core.database import first_row
 
 
@@ -28,3 +32,13 @@ def test_inside_a_transaction_nothing_is_asked_twice(monkeypatch):
         first_row("SELECT 1", [])
 
     assert len(asked) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_job_that_asks_for_the_time_gets_rid_of_a_dead_connection():
+    if connection.vendor == "sqlite":
+        pytest.skip("a file has no connection to lose")
+    connection.ensure_connection()
+    connection.connection.close()
+
+    assert abs(database_clock()() - timezone.now()) < timedelta(minutes=1)

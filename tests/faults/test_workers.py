@@ -106,7 +106,8 @@ def test_at_most_once_is_kept_when_workers_are_killed(fleet, clients):
     verdict = verify(fleet, clients, allowed=Allowed(failed=SILENCE))
 
     assert verdict.duplicates == 0
-    assert 0 < verdict.terminal <= 2
+    # Each was in the hands of a provider: three connections in each of two children.
+    assert 0 < verdict.terminal <= 6
 
 
 def test_two_beats_do_not_send_twice(fleet, clients):
