@@ -23,7 +23,7 @@ from core.clock import Clock
 from core.crash import crash_at
 from core.flags import SharedFlag
 from core.secrets import UnreadableSecret
-from messaging import doorbell
+from messaging import doorbell, states
 from messaging.attempts import Job, Outcome, new_attempts
 from messaging.channels.base import Account, ChannelAdapter, SenderFailure
 from messaging.channels.registry import connections
@@ -47,6 +47,8 @@ FEW: dict[str, int] = {Lane.HIGH: 4, Lane.NORMAL: 2, Lane.BULK: 2}
 SLOW, SOON = 0.005, 0.2
 # A drain works for this long and rings again, so that no lane holds a worker for good.
 SLICE_SECONDS: dict[str, float] = {Lane.HIGH: 10.0, Lane.NORMAL: 5.0, Lane.BULK: 2.0}
+# How often the others look whether `high` has something due, and for how long they then do that.
+LOOK_EVERY, URGENT_SECONDS = 0.1, 1.0
 # A provider that owes an answer for longer gets nothing new; what waits for it goes elsewhere.
 SILENT_SECONDS = 5.0
 # A drain that has nothing to do but wait for late answers leaves that to a thread after so long.
@@ -61,10 +63,10 @@ stopping = SharedFlag()
 _late: set[threading.Thread] = set()
 
 
-def drain(*, channel: str, lane: str, clock: Clock) -> int:
+def drain(*, channel: str, lane: str, clock: Clock, seconds: float | None = None) -> int:
     """Hand over what is due in one lane until nothing is, or the slice is over. Returns how many
-    messages were claimed. `clock` is the database's."""
-    work = _Drain(channel=channel, lane=lane, clock=clock)
+    messages were claimed. `clock` is the database's; the lane says how many seconds a slice has."""
+    work = _Drain(channel=channel, lane=lane, clock=clock, seconds=seconds or SLICE_SECONDS[lane])
     work.run()
     connections().close_idle()
     return work.total
@@ -78,11 +80,12 @@ def wait_for_late_answers(*, seconds: float) -> None:
 
 
 class _Drain:
-    def __init__(self, *, channel: str, lane: str, clock: Clock) -> None:
+    def __init__(self, *, channel: str, lane: str, clock: Clock, seconds: float) -> None:
         self.channel = channel
         self.lane = lane
         self.clock = clock
-        self.ends_at = time.monotonic() + SLICE_SECONDS[lane]
+        self.ends_at = time.monotonic() + seconds
+        self.looked_at = time.monotonic()
         # Asked for here: at import it would be the parent's id, the same for all its children.
         self.worker = f"{socket.gethostname()}:{os.getpid()}"[:100]
         self.holdings = Holdings(channel=channel, lane=lane, clock=clock)
@@ -102,6 +105,7 @@ class _Drain:
         while True:
             try:
                 if self._is_open():
+                    self._let_urgent_pass()
                     self._take_more()
                 else:
                     self.holdings.release()
@@ -129,6 +133,14 @@ class _Drain:
 
     def _may_take_more(self) -> bool:
         return self.is_more and self._is_open()
+
+    def _let_urgent_pass(self) -> None:
+        """Whatever this drain does, `high` does not wait until its slice is over."""
+        if self.lane == Lane.HIGH or time.monotonic() - self.looked_at < LOOK_EVERY:
+            return
+        if states.is_due(channel=self.channel, lane=Lane.HIGH, now=self.clock()):
+            drain(channel=self.channel, lane=Lane.HIGH, clock=self.clock, seconds=URGENT_SECONDS)
+        self.looked_at = time.monotonic()
 
     def _take_more(self) -> None:
         """Keep as much queued as is under way, and give what has no sender one."""

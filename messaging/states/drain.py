@@ -49,6 +49,13 @@ _CLAIM_POSTGRESQL = _CLAIM.format(chosen=f"id = ANY(ARRAY({_DUE} FOR UPDATE SKIP
 _CLAIM_SQLITE = _CLAIM.format(chosen=f"id IN ({_DUE})")
 
 
+def is_due(*, channel: str, lane: str, now: datetime) -> bool:
+    """Whether a claim would bring anything."""
+    return Message.objects.filter(
+        status=Status.PENDING, channel=channel, lane=lane, due_at__lte=now
+    ).exists()
+
+
 def claim_due(*, channel: str, lane: str, limit: int, now: datetime, lease: timedelta) -> Claimed:
     """pending -> sending, by a drain: up to `limit` due messages, oldest first.
 

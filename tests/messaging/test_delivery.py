@@ -317,6 +317,28 @@ def test_a_provider_that_is_silent_holds_no_place_of_a_worker(adapter, monkeypat
     assert reloaded(message).status == Status.SUCCESS
 
 
+def test_what_is_urgent_goes_before_the_rest_of_a_bulk_run(adapter, monkeypatch):
+    make_sender(max_connections=1)
+    application = make_application()
+    for _ in range(12):
+        make_message(application=application, lane="bulk")
+    urgent = make_message(application=application, lane="high")
+    monkeypatch.setattr(delivery, "LOOK_EVERY", 0.05)
+    send = adapter.send
+
+    def send_slowly(self, outbound):
+        time.sleep(0.03)
+        return send(self, outbound)
+
+    monkeypatch.setattr(adapter, "send", send_slowly)
+
+    drain(lane="bulk")
+
+    order = [str(urgent.pk) in outbound.message_id for _, outbound in adapter.sent]
+    assert len(order) == 13
+    assert 0 < order.index(True) < 8
+
+
 def test_a_sender_gets_no_more_connections_at_once_than_it_may_have(adapter, monkeypatch):
     make_sender(name="narrow", max_connections=3)
     application = make_application()
