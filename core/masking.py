@@ -1,10 +1,18 @@
-"""Hides who was written to from whatever is logged, stored as history or exported."""
+"""Makes foreign words fit to be logged, stored as history or exported."""
 
 import re
 
 _ADDRESS = re.compile(r"[^\s<>\"'(),;:=]+@([A-Za-z0-9\u0080-\uffff][\w.\u0080-\uffff-]*)")
+# PostgreSQL stores neither NUL nor half a surrogate pair; the others only confuse.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """Without control characters, which a provider's words may hold."""
+    return _UNPRINTABLE.sub(" ", text)
 
 
 def mask_addresses(text: str) -> str:
-    """`550 <ann@example.com> unknown` becomes `550 <a***@example.com> unknown`."""
+    """`550 <ann@example.com> unknown` becomes `550 <a***@example.com> unknown`. Printable."""
+    text = printable(text)
     return _ADDRESS.sub(lambda found: f"{found.group(0)[0]}***@{found.group(1)}", text)

@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
 
-from core.masking import mask_addresses
+from core.masking import mask_addresses, printable
 from messaging import states
 from messaging.channels.base import (
     DeliveryError,
@@ -22,14 +22,19 @@ from messaging.channels.base import (
 from messaging.models import Attempt, Sender
 from messaging.states import Claim
 
+# Of an adapter that broke: our fault and not its account's.
+INTERNAL_ERROR = "internal_error"
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Job:
     """One claim with the sender it was given, and why that one."""
 
     claim: Claim
     sender: Sender
     decision: dict[str, Any]
+    # Of which moment's quota it was given.
+    reserved_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +60,18 @@ START = """
     WHERE message.id = ANY(%s::uuid[]) AND message.status = 'sending'
         AND message.lease_token = mark.lease_token AND message.leased_until > %s
     FOR SHARE OF message
-    RETURNING message_id
+    RETURNING id
 """
+
+
+def without_words(outcome: Outcome) -> Outcome:
+    """The same, without what the provider said, which may be what cannot be stored."""
+    result = outcome.result
+    if isinstance(result, Receipt):
+        result = Receipt()
+    elif result is not None:
+        result = type(result)(result.kind, phase=result.phase, retry_after=result.retry_after)
+    return replace(outcome, result=result)
 
 
 def new_attempts(jobs: Sequence[Job], *, worker: str, now: datetime) -> list[Attempt]:
@@ -75,7 +90,7 @@ def new_attempts(jobs: Sequence[Job], *, worker: str, now: datetime) -> list[Att
 
 
 def start_attempts(attempts: Sequence[Attempt]) -> set[UUID]:
-    """Write the marks; the caller commits them. Returns the messages that may be handed over.
+    """Write the marks; the caller commits them. Returns those with which one may hand over.
 
     The others' leases are lost: they belong to others, and this drain, which may have slept, must
     not hand them over. The sweep looks for marks under a lock on the message; the share lock of
@@ -88,8 +103,9 @@ def start_attempts(attempts: Sequence[Attempt]) -> set[UUID]:
     # SQLite: one writer at a time, so nobody moves what was just looked at.
     tokens = {attempt.message_id: attempt.lease_token for attempt in attempts}
     held = states.still_held(tokens, now=attempts[0].started_at)
-    Attempt.objects.bulk_create(attempt for attempt in attempts if attempt.message_id in held)
-    return held
+    ours = [a for a in attempts if a.message_id in held and a.lease_token == tokens[a.message_id]]
+    Attempt.objects.bulk_create(ours)
+    return {attempt.pk for attempt in ours}
 
 
 def starting_values(attempts: Sequence[Attempt]) -> list[Any]:
@@ -195,7 +211,7 @@ def _closing_values(outcome: Outcome) -> tuple[Any, ...]:
     unknown_at = outcome.at if word == Attempt.Outcome.UNKNOWN else None
     if isinstance(result, Receipt):
         refused = [
-            {"recipient": r.position, "code": r.code, "words": mask_addresses(r.words)}
+            {"recipient": r.position, "code": printable(r.code), "words": mask_addresses(r.words)}
             for r in result.refused
         ]
         told = ("", "", result.code, result.words, result.provider_message_id, refused)
@@ -210,8 +226,8 @@ def _closing_values(outcome: Outcome) -> tuple[Any, ...]:
         unknown_at,
         kind,
         phase,
-        code[:60],
+        printable(code)[:60],
         mask_addresses(words)[:500],
-        provider_id[:200],
+        printable(provider_id)[:200],
         refused,
     )

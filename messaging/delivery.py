@@ -14,10 +14,9 @@ import time
 from collections import Counter, deque
 from collections.abc import Sequence
 from datetime import timedelta
-from uuid import UUID
 
 import structlog
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import connection, transaction
 
 from core.clock import Clock
 from core.crash import crash_at
@@ -30,7 +29,7 @@ from messaging.channels.registry import connections
 from messaging.holdings import Holdings
 from messaging.lines import PACE, Lines
 from messaging.models import Attempt, Lane, Policy, Sender
-from messaging.outcomes import commit, count
+from messaging.outcomes import DATABASE_AWAY, commit, count
 from messaging.sender_health import Health
 
 log = structlog.get_logger(__name__)
@@ -45,6 +44,8 @@ FEW: dict[str, int] = {Lane.HIGH: 4, Lane.NORMAL: 2, Lane.BULK: 2}
 # Where it is slow, as many as it takes to be through with what is queued in about this long; with
 # a backlog, all that it may have.
 SLOW, SOON = 0.005, 0.2
+# A sender is given what it can do in about so many seconds; who finds all busy asks again after.
+AHEAD, ALLOT_EVERY = 1.0, 0.05
 # A drain works for this long and rings again, so that no lane holds a worker for good.
 SLICE_SECONDS: dict[str, float] = {Lane.HIGH: 10.0, Lane.NORMAL: 5.0, Lane.BULK: 2.0}
 # How often the others look whether `high` has something due, and for how long they then do that.
@@ -53,10 +54,12 @@ LOOK_EVERY, URGENT_SECONDS = 0.1, 1.0
 SILENT_SECONDS = 5.0
 # A drain that has nothing to do but wait for late answers leaves that to a thread after so long.
 PATIENCE = 2.0
-DATABASE_AWAY = (OperationalError, InterfaceError)
 # Between two tries to write outcomes down while the database is away, and until they are given up:
-# then their attempts stay without an outcome, and the sweep finds them.
-DATABASE_REST, DATABASE_PATIENCE = 0.5, 600.0
+# then their attempts stay without an outcome, and the sweep finds them. Quota that was not used is
+# worth a shorter wait.
+DATABASE_REST, DATABASE_PATIENCE, OWED_PATIENCE = 0.5, 600.0, 30.0
+
+Group = tuple[list[Job], ChannelAdapter | SenderFailure]
 
 # Set when the process is about to end: drains hand back what they hold. Children see it too.
 stopping = SharedFlag()
@@ -86,6 +89,7 @@ class _Drain:
         self.clock = clock
         self.ends_at = time.monotonic() + seconds
         self.looked_at = time.monotonic()
+        self.allotted_at = 0.0
         # Asked for here: at import it would be the parent's id, the same for all its children.
         self.worker = f"{socket.gethostname()}:{os.getpid()}"[:100]
         self.holdings = Holdings(channel=channel, lane=lane, clock=clock)
@@ -97,10 +101,12 @@ class _Drain:
         self.total = 0
         # Whether the last claim was full, so that there is probably more.
         self.is_more = True
+        self.failure: Exception | None = None
+        self.away_since: float | None = None
 
     def run(self) -> None:
         """Until nothing is left that is this drain's. Late answers may be left to a thread, which
-        comes here again."""
+        comes here again. Raises what went wrong, after everything under way is through."""
         idle_since: float | None = None
         while True:
             try:
@@ -112,6 +118,11 @@ class _Drain:
                 self._go_on()
             except DATABASE_AWAY as error:
                 self._let_go(error)
+            except Exception as error:
+                if self.failure is not None:
+                    raise
+                log.exception("drain_failed", channel=self.channel, lane=self.lane)
+                self.failure, self.ends_at = error, 0.0
             if self.outcomes:
                 continue
             if self.holdings.queued or self.holdings.waiting or self._may_take_more():
@@ -122,11 +133,13 @@ class _Drain:
                 idle_since = idle_since or time.monotonic()
                 if time.monotonic() - idle_since > PATIENCE and self._leave_to_thread():
                     return
-            if self.lines.are_busy or self.holdings.queued:
+            if self.lines.are_busy or self.holdings.queued or self.holdings.waiting:
                 # Without a line of its own, this drain waits for one that others have.
                 self.outcomes = self.lines.collect(seconds=0.5 if self.lines.are_busy else 0.02)
         with transaction.atomic():
             self.health.flush(now=self.clock())
+        if self.failure is not None:
+            raise self.failure
 
     def _is_open(self) -> bool:
         return time.monotonic() < self.ends_at and not stopping.is_set()
@@ -144,62 +157,100 @@ class _Drain:
 
     def _take_more(self) -> None:
         """Keep as much queued as is under way, and give what has no sender one."""
-        if self.is_more and self.holdings.queued <= max(GROUP, self.lines.groups.total()):
+        silent = self._silent_senders()
+        for sender_id in silent:
+            self.holdings.take_away(sender_id)
+        capacity = self._capacity()
+        is_room = any(capacity.values()) or not capacity
+        claimed = 0
+        if self.is_more and is_room and self._startable() <= max(GROUP, self.lines.groups.total()):
             claimed = self.holdings.claim(BATCH)
             self.total += claimed
             self.is_more = claimed == BATCH
-            if self.is_more:
-                # Idle workers join in while this one sends.
-                doorbell.ring(channel=self.channel, lane=self.lane)
-        silent = self._silent_senders()
-        for sender in silent:
-            self.holdings.take_away(sender)
-        if self.holdings.waiting:
-            self.accounts.clear()
-            self.holdings.allot(busy=silent, look_again=timedelta(seconds=SILENT_SECONDS))
+        # Those that wait for a sender who is busy need no answer at every turn.
+        is_time = claimed or time.monotonic() - self.allotted_at > ALLOT_EVERY
+        if not (self.holdings.waiting and is_time):
+            return
+        self.allotted_at = time.monotonic()
+        self.accounts.clear()
+        out = dict.fromkeys(self.lines.out, "failed just now") | silent
+        look_again = timedelta(seconds=SILENT_SECONDS)
+        self.holdings.allot(busy=out, capacity=capacity, look_again=look_again)
+        if self.is_more and self.holdings.queued:
+            # Idle workers join in while this one sends.
+            doorbell.ring(channel=self.channel, lane=self.lane)
 
-    def _silent_senders(self) -> list[Sender]:
+    def _silent_senders(self) -> dict[int, str]:
         before = time.monotonic() - SILENT_SECONDS
-        return [
-            sender
+        return {
+            sender.pk: "does not answer"
             for sender in self.holdings.pool.senders()
             if (since := connections().silent_since(sender.pk)) is not None and since < before
-        ]
+        }
+
+    def _capacity(self) -> dict[int, int]:
+        """How many more messages each sender gets done before long, so that a slow one does not
+        hold what others could do."""
+        found: dict[int, int] = {}
+        for sender in self.holdings.pool.senders():
+            limit, pace = self._limit(sender), PACE.get(sender.pk)
+            ahead = max(limit, math.ceil(limit * AHEAD / pace)) if pace else BATCH
+            queued = len(self.holdings.jobs.get(sender.pk, ())) + self.lines.groups[sender.pk]
+            found[sender.pk] = max(0, ahead - queued)
+        return found
+
+    def _startable(self) -> int:
+        """Jobs that wait for nothing but this thread."""
+        return sum(
+            len(jobs)
+            for sender_id, jobs in self.holdings.jobs.items()
+            if jobs and self._width(jobs, self.lines.groups[sender_id]) > 0
+        )
 
     def _go_on(self) -> None:
         """One commit: what came of the groups that are through, and the marks of the next."""
         self.holdings.renew()
-        groups = self._next_groups() if self._is_open() else []
-        outcomes, self.outcomes = self.outcomes, []
-        jobs = [job for group, _ in groups for job in group]
-        if not jobs and not outcomes:
-            return
-        if __debug__ and outcomes:
-            crash_at("before_commit")
-        marks = self._commit(outcomes, jobs)
-        if __debug__ and outcomes:
-            crash_at("after_commit")
-        if __debug__ and jobs:
-            crash_at("after_mark")
-        self._sort(outcomes)
-        for group, adapter in groups:
-            self._start([(job, marks.get(job.claim.message.pk)) for job in group], adapter)
+        groups: list[Group] = []
+        try:
+            if self._is_open():
+                self._next_groups(groups)
+            outcomes, self.outcomes = self.outcomes, []
+            jobs = [job for group, _ in groups for job in group]
+            if not jobs and not outcomes:
+                return
+            if __debug__ and outcomes:
+                crash_at("before_commit")
+            marks = self._commit(outcomes, jobs)
+            if __debug__ and outcomes:
+                crash_at("after_commit")
+            if __debug__ and jobs:
+                crash_at("after_mark")
+            while groups:
+                group, adapter = groups.pop(0)
+                self._start(group, adapter, marks)
+        finally:
+            # What was borrowed and not used, because something broke in between.
+            for _, adapter in groups:
+                if isinstance(adapter, ChannelAdapter):
+                    connections().give_back(adapter)
 
     def _let_go(self, error: Exception) -> None:
         """The database is away: end the slice, but wait for what is under way."""
         log.warning("database_away", error=str(error)[:200], held=len(self.holdings.held))
+        self.away_since = self.away_since or time.monotonic()
         self.ends_at = 0.0
         self.holdings.let_go()
         connection.close()
-        if not self.outcomes and not self.lines.are_busy:
+        patience = DATABASE_PATIENCE if self.outcomes else OWED_PATIENCE
+        is_over = time.monotonic() - self.away_since > patience
+        if not self.lines.are_busy and (is_over or not (self.outcomes or self.holdings.owed)):
             raise error
         time.sleep(DATABASE_REST)
 
     # --- hand-over -------------------------------------------------------------------------------
 
-    def _next_groups(self) -> list[tuple[list[Job], ChannelAdapter | SenderFailure]]:
-        """As many groups as there are connections worth having, with a connection for each."""
-        groups: list[tuple[list[Job], ChannelAdapter | SenderFailure]] = []
+    def _next_groups(self, groups: list[Group]) -> None:
+        """Add as many groups as there are connections worth having, with a connection for each."""
         under_way = Counter(self.lines.groups)
         for sender_id, jobs in list(self.holdings.jobs.items()):
             while jobs and (free := self._width(jobs, under_way[sender_id])) > 0:
@@ -208,7 +259,6 @@ class _Drain:
                     break
                 groups.append((self._take_group(jobs, free), adapter))
                 under_way[sender_id] += 1
-        return groups
 
     def _width(self, jobs: Sequence[Job], under_way: int) -> int:
         """How many more connections of this sender are worth having."""
@@ -247,7 +297,10 @@ class _Drain:
                 # Opening the credentials costs more than looking.
                 self.accounts[sender.pk] = sender.account()
             return connections().borrow(
-                self.accounts[sender.pk], sender.adapter, limit=self._limit(sender)
+                self.accounts[sender.pk],
+                sender.adapter,
+                limit=self._limit(sender),
+                is_urgent=self.lane == Lane.HIGH,
             )
         except UnreadableSecret as error:
             return SenderFailure("misconfigured", phase="configure", words=str(error))
@@ -256,56 +309,63 @@ class _Drain:
             return SenderFailure("misconfigured", phase="configure", words=words)
 
     def _start(
-        self, group: list[tuple[Job, Attempt | None]], adapter: ChannelAdapter | SenderFailure
+        self, group: list[Job], adapter: ChannelAdapter | SenderFailure, marks: dict[Job, Attempt]
     ) -> None:
         """Those without a mark are not ours any more."""
-        lost = [job for job, attempt in group if attempt is None]
-        self.holdings.forget(job.claim for job in lost)
-        self.holdings.again(lost)
-        marked = [(job, attempt) for job, attempt in group if attempt is not None]
+        marked = [(job, marks[job]) for job in group if job in marks]
+        lost = [job for job in group if job not in marks]
+        self.holdings.under_way |= {job.claim.message.pk for job, _ in marked}
         if isinstance(adapter, SenderFailure):
             self.outcomes += [Outcome(job, mark, adapter, self.clock()) for job, mark in marked]
         elif marked:
             self.lines.start(marked, adapter)
         else:
             connections().give_back(adapter)
+        self.holdings.forget(job.claim for job in lost)
+        self.holdings.again(lost)
 
     # --- records ---------------------------------------------------------------------------------
 
-    def _commit(self, outcomes: list[Outcome], jobs: list[Job]) -> dict[UUID, Attempt]:
-        """Outcomes are facts: while the database is away they are tried again until it is back.
-        Then the jobs are not started, for nobody knows whether their marks were written."""
+    def _commit(self, outcomes: list[Outcome], jobs: list[Job]) -> dict[Job, Attempt]:
+        """Write both, sort what came of it, and return the marks that were written.
+
+        Outcomes are facts: while the database is away they are tried again until it is back. Nobody
+        knows then whether the marks were written, so their jobs are not started but written down as
+        not handed over."""
         marks = new_attempts(jobs, worker=self.worker, now=self.clock())
         may_be_late = self.holdings.has_lost or not self.holdings.are_safe()
-        patience_ends_at = time.monotonic() + DATABASE_PATIENCE
+        patience_ends_at = time.monotonic() + (DATABASE_PATIENCE if outcomes else OWED_PATIENCE)
         while True:
             try:
                 out, started = commit(outcomes, marks, health=self.health, may_be_late=may_be_late)
                 break
             except DATABASE_AWAY as error:
-                if not outcomes or time.monotonic() > patience_ends_at:
+                if time.monotonic() > patience_ends_at:
+                    self.outcomes = outcomes
                     raise
                 log.warning("outcomes_wait_for_database", error=str(error)[:200])
                 connection.close()
-                marks = []
-                self.ends_at, may_be_late = 0.0, True
+                now = self.clock()
+                dropped = zip(jobs[: len(marks)], marks, strict=True)
+                outcomes = [*outcomes, *(Outcome(job, mark, None, now) for job, mark in dropped)]
+                marks, self.ends_at, may_be_late = [], 0.0, True
                 time.sleep(DATABASE_REST)
         self.lines.out |= out
         for outcome in outcomes:
             count(outcome)
-        return {mark.message_id: mark for mark in marks if mark.message_id in started}
+        self._sort(outcomes)
+        return {job: mark for job, mark in zip(jobs, marks, strict=False) if mark.pk in started}
 
     def _sort(self, outcomes: Sequence[Outcome]) -> None:
         """What is over is forgotten; what failed for its sender's sake gets another one."""
-        self.holdings.again([o.job for o in outcomes if o.result is None])
-        failed = [o.job for o in outcomes if isinstance(o.result, SenderFailure)]
-        self.holdings.again(failed, is_sender_at_fault=True)
         self.holdings.forget(
             o.job.claim for o in outcomes if not isinstance(o.result, SenderFailure | None)
         )
-        for sender in self.holdings.pool.senders():
-            if sender.pk in self.lines.out:
-                self.holdings.take_away(sender)
+        self.holdings.again([o.job for o in outcomes if o.result is None])
+        failed = [o.job for o in outcomes if isinstance(o.result, SenderFailure)]
+        self.holdings.again(failed, is_sender_at_fault=True)
+        for sender_id in self.lines.out:
+            self.holdings.take_away(sender_id)
 
     def _leave_to_thread(self) -> bool:
         """Let a thread wait for the last answers, so that a provider that is silent holds no place

@@ -2,8 +2,8 @@
 
 import time
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterable
-from datetime import timedelta
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -15,11 +15,18 @@ from core.crash import crash_at
 from core.masking import mask_addresses
 from messaging import doorbell, retries, sender_health, sender_quotas, states
 from messaging.attempts import Job, senders_in_doubt
-from messaging.models import Reason, Sender
+from messaging.models import Reason
 from messaging.sender_pool import LOOK_AGAIN, Pool, Wish
 from messaging.states import Claim
 
 log = structlog.get_logger(__name__)
+
+
+# Claims without an outcome after which a message is worked alone: if it kills its workers, it takes
+# no others along.
+SUSPECT = 3
+# Messages a second that look again after nobody could take them.
+LOOKS_A_SECOND = 500
 
 
 class Holdings:
@@ -30,6 +37,7 @@ class Holdings:
         self.lane = lane
         self.clock = clock
         self.pool = Pool(channel=channel, now=clock())
+        self._is_pool_fresh = True
         self.lease = timedelta(seconds=settings.LEASE_SECONDS)
         # By message: every claim whose lease is ours.
         self.held: dict[UUID, Claim] = {}
@@ -40,6 +48,12 @@ class Holdings:
         self.waiting: list[Claim] = []
         # By sender id, in the order in which they are to go.
         self.jobs: dict[int, deque[Job]] = {}
+        # Messages in the hands of providers.
+        self.under_way: set[UUID] = set()
+        # Jobs whose quota could not be given back yet.
+        self.owed: list[Job] = []
+        # How many went back in this drain because nobody could take them.
+        self.stranded = 0
         # By message: senders that failed it here, and those that had it and never answered.
         self._never: defaultdict[UUID, set[int]] = defaultdict(set)
         self._rather_not: dict[UUID, set[int]] = {}
@@ -63,52 +77,67 @@ class Holdings:
             crash_at("after_claim")
         if not self.held:
             self._held_since = started
-        self.held |= {claim.message.pk: claim for claim in claimed.claims}
-        self.waiting += claimed.claims
-        resent = [c.message.pk for c in claimed.claims if c.message.unknown_resends]
+        claims = claimed.claims
+        suspects = [claim for claim in claims if claim.message.claims >= SUSPECT]
+        if suspects:
+            states.release([c for c in claims if c is not suspects[0]], now=self.clock())
+            claims = suspects[:1]
+        self.held |= {claim.message.pk: claim for claim in claims}
+        self.waiting += claims
+        resent = [claim.message.pk for claim in claims if claim.message.unknown_resends]
         if resent:
             self._rather_not |= senders_in_doubt(resent)
         return claimed.count
 
-    def allot(self, *, busy: Collection[Sender], look_again: timedelta) -> None:
-        """Give each waiting claim a sender; those that get none go back with the reason, to be
-        looked at again after `look_again` if that is only because of `busy` senders."""
+    def allot(
+        self, *, busy: Mapping[int, str], capacity: Mapping[int, int], look_again: timedelta
+    ) -> None:
+        """Give each waiting claim a sender. Those for whom somebody has `capacity` soon go on
+        waiting; the others go back with the reason, to be looked at again after `look_again` if
+        that is only because of `busy` senders."""
         now = self.clock()
-        self.pool.refresh(now=now)
-        claims, self.waiting = self.waiting, []
-        wishes = [self._wish(claim) for claim in claims]
-        allotment = self.pool.allot(
-            wishes, now=now, busy={sender.pk: "does not answer" for sender in busy}
-        )
+        if not self._is_pool_fresh:
+            self.pool.refresh(now=now)
+        self._is_pool_fresh = False
+        claims, wishes = self.waiting, [self._wish(claim) for claim in self.waiting]
+        allotment = self.pool.allot(wishes, now=now, busy=busy, capacity=capacity)
         if __debug__:
             crash_at("after_allot")
+        self.waiting = []
         stranded: dict[Wish, list[Claim]] = defaultdict(list)
         for claim, wish, sender, decision in zip(
             claims, wishes, allotment.senders, allotment.decisions, strict=True
         ):
             if sender is not None:
-                self.jobs.setdefault(sender.pk, deque()).append(Job(claim, sender, decision))
+                job = Job(claim, sender, decision, reserved_at=now)
+                self.jobs.setdefault(sender.pk, deque()).append(job)
+            elif self.pool.is_soon_possible(wish):
+                self.waiting.append(claim)
             else:
                 stranded[wish].append(claim)
         latest = allotment.look_again_at or now + LOOK_AGAIN
         if busy:
             latest = min(latest, now + look_again)
         for wish, without in stranded.items():
-            # Who failed once may do better soon, if it was not benched for it.
-            soon = retries.delay(self.channel, self.lane, 0) if wish.never else LOOK_AGAIN
-            due_at = min(latest, now + soon)
-            why = mask_addresses(self.pool.why_nobody(wish))
-            with transaction.atomic():
-                states.note_waiting(without, details={"why": why}, now=now)
-                for claim in without:
-                    states.put_back(
-                        claim,
-                        reason=Reason.NO_SENDER,
-                        detail=why,
-                        due_at=due_at,
-                        tries=claim.message.tries,
-                    )
-            self.forget(without)
+            self._put_back(wish, without, latest)
+
+    def _put_back(self, wish: Wish, claims: list[Claim], latest: datetime) -> None:
+        """Nobody can take them. A large backlog is spread over the time after `latest`."""
+        now = self.clock()
+        # Who failed once may do better soon, if it was not benched for it.
+        soon = retries.delay(self.channel, self.lane, 0) if wish.never else LOOK_AGAIN
+        self.stranded += len(claims)
+        spread = timedelta(seconds=self.stranded / LOOKS_A_SECOND)
+        why = mask_addresses(self.pool.why_nobody(wish))
+        with transaction.atomic():
+            states.note_waiting(claims, details={"why": why}, now=now)
+            states.put_back_together(
+                claims,
+                reason=Reason.NO_SENDER,
+                detail=why,
+                due_at=min(latest, now + soon) + spread,
+            )
+        self.forget(claims)
 
     def _wish(self, claim: Claim) -> Wish:
         pk = claim.message.pk
@@ -118,24 +147,26 @@ class Holdings:
             rather_not=frozenset(self._rather_not.get(pk, ())),
         )
 
-    def again(self, jobs: Collection[Job], *, is_sender_at_fault: bool = False) -> None:
+    def again(self, jobs: Iterable[Job], *, is_sender_at_fault: bool = False) -> None:
         """Their sender failed, or their turn did not come: they need one anew."""
-        unused: dict[int, list[Job]] = defaultdict(list)
+        unused: defaultdict[tuple[int, datetime], list[Job]] = defaultdict(list)
         for job in jobs:
             pk = job.claim.message.pk
-            unused[job.sender.pk].append(job)
-            if pk in self.held:
+            self.under_way.discard(pk)
+            unused[job.sender.pk, job.reserved_at].append(job)
+            if self.held.get(pk) is job.claim:
                 self.waiting.append(job.claim)
                 if is_sender_at_fault:
                     self._never[pk].add(job.sender.pk)
-        for sender, count in [(mine[0].sender, len(mine)) for mine in unused.values()]:
-            sender_quotas.give_back(sender, count, now=self.clock())
+        for mine in unused.values():
+            sender = mine[0].sender
+            sender_quotas.give_back(sender, len(mine), now=mine[0].reserved_at)
             if not is_sender_at_fault:
                 sender_health.release_probe(sender)
 
-    def take_away(self, sender: Sender) -> None:
-        """What waits for `sender` gets another one."""
-        self.again(self.jobs.pop(sender.pk, ()))
+    def take_away(self, sender_id: int) -> None:
+        """What waits for that sender gets another one."""
+        self.again(self.jobs.pop(sender_id, ()))
 
     def renew(self) -> None:
         """Renew the leases in time, and drop what was given to others meanwhile."""
@@ -151,30 +182,38 @@ class Holdings:
         self.has_lost = True
         self.forget([self.held[pk] for pk in lost])
         self.waiting = [claim for claim in self.waiting if claim.message.pk in self.held]
-        for sender_id, jobs in self.jobs.items():
+        for sender_id, jobs in list(self.jobs.items()):
             self.jobs[sender_id] = deque(j for j in jobs if j.claim.message.pk in self.held)
+            self.again([job for job in jobs if job.claim.message.pk in lost])
 
     def forget(self, claims: Iterable[Claim]) -> None:
         """They are over, or not ours any more."""
         for claim in claims:
-            self.held.pop(claim.message.pk, None)
-            self._never.pop(claim.message.pk, None)
-            self._rather_not.pop(claim.message.pk, None)
+            pk = claim.message.pk
+            self.under_way.discard(pk)
+            # This drain may hold the message anew, under another token.
+            if self.held.get(pk) is claim:
+                del self.held[pk]
+                self._never.pop(pk, None)
+                self._rather_not.pop(pk, None)
 
     def release(self) -> None:
         """Hand back what this drain will not get to."""
-        for sender in self.pool.senders():
-            self.take_away(sender)
-        claims, self.waiting = self.waiting, []
-        if claims:
-            states.release(claims, now=self.clock())
-            self.forget(claims)
+        if self.owed:
+            self.again(self.owed)
+            self.owed = []
+        for sender_id in list(self.jobs):
+            self.take_away(sender_id)
+        if self.waiting:
+            states.release(self.waiting, now=self.clock())
+            self.forget(self.waiting)
+            self.waiting = []
             doorbell.ring(channel=self.channel, lane=self.lane)
 
     def let_go(self) -> None:
-        """Forget without a word what no provider has, while the database is away: the leases run
-        out."""
-        gone = [*self.waiting, *(job.claim for jobs in self.jobs.values() for job in jobs)]
-        self.waiting = []
+        """While the database is away: forget what no provider has. Its leases run out; its quota is
+        given back when the database is there again."""
+        self.owed += [job for jobs in self.jobs.values() for job in jobs]
         self.jobs.clear()
-        self.forget(gone)
+        self.waiting = []
+        self.forget([claim for pk, claim in self.held.items() if pk not in self.under_way])

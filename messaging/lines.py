@@ -8,7 +8,7 @@ import os
 import queue
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from django.conf import settings
 
 from core.clock import Clock
 from messaging import metrics
-from messaging.attempts import Job, Outcome
+from messaging.attempts import INTERNAL_ERROR, Job, Outcome
 from messaging.channels.base import (
     ChannelAdapter,
     DeliveryError,
@@ -94,18 +94,19 @@ class Lines:
     def _run(self, group: Sequence[Marked], adapter: ChannelAdapter) -> None:
         sender_id = group[0][0].sender.pk
         outcomes: list[Outcome] = []
+        left = deque(group)
         has_failed = False
         started = told = time.monotonic()
         try:
-            for job, attempt in group:
+            while left:
                 now = time.monotonic()
-                if now - told > TELL_EVERY and outcomes:
+                if outcomes and now - told > TELL_EVERY:
                     self._news.put(_News(sender_id, outcomes, False))
                     outcomes, told = [], now
                 is_late = now - started > LONGEST_GROUP or not self._is_safe()
                 if has_failed or is_late or sender_id in self.out:
-                    outcomes.append(Outcome(job, attempt, None, self.clock()))
-                    continue
+                    break
+                job, attempt = left.popleft()
                 connections().heard(adapter)
                 result = self._call(job, attempt, adapter)
                 took = time.monotonic() - now
@@ -115,6 +116,7 @@ class Lines:
                 has_failed = isinstance(result, SenderFailure)
         finally:
             connections().give_back(adapter)
+            outcomes += [Outcome(job, attempt, None, self.clock()) for job, attempt in left]
             self._news.put(_News(sender_id, outcomes, True))
 
     @staticmethod
@@ -124,8 +126,9 @@ class Lines:
         message = job.claim.message
         try:
             content = content_from_json(message.channel, message.content)
-        except TypeError as error:
-            return PermanentFailure("rejected", phase="content", words=str(error)[:200])
+        except Exception as error:
+            log.exception("content_unreadable", message_id=str(message.pk))
+            return PermanentFailure("rejected", phase="content", words=type(error).__name__)
         try:
             return adapter.send(Outbound(str(attempt.pk), message_id_header(message), content))
         except DeliveryError as error:
@@ -133,7 +136,7 @@ class Lines:
         except Exception as error:
             log.exception("adapter_broke", adapter=adapter.name, sender=job.sender.name)
             adapter.close()
-            return OutcomeUnknown("internal_error", words=type(error).__name__)
+            return OutcomeUnknown(INTERNAL_ERROR, words=type(error).__name__)
 
 
 # Seconds that a hand-over took lately, by sender id.

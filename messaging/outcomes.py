@@ -6,18 +6,27 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from django.db import connection, transaction
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    connection,
+    transaction,
+)
 
 from core.masking import mask_addresses
 from messaging import metrics, retries, states
 from messaging.attempts import (
     CLOSE_ACCEPTED,
+    INTERNAL_ERROR,
     START,
     Outcome,
     close_attempts,
     closing_values,
     start_attempts,
     starting_values,
+    without_words,
     word_of,
 )
 from messaging.channels.base import (
@@ -34,6 +43,8 @@ from messaging.states import SUCCEED, Success, success_values
 
 log = structlog.get_logger(__name__)
 
+# Internal errors are those of a server that became read-only.
+DATABASE_AWAY = (OperationalError, InterfaceError, InternalError)
 # A full mailbox may be emptied; after a day nobody expects it.
 MAILBOX_FULL_FOR = timedelta(hours=24)
 
@@ -43,14 +54,40 @@ def commit(
 ) -> tuple[set[int], set[UUID]]:
     """In one commit: `outcomes`, and the marks of what is handed over next.
 
-    Returns the ids of senders that are out now, and the messages whose marks were written.
+    Returns the ids of senders that are out now, and of the marks that were written.
     `may_be_late`: leases may have run out before the answers came, and the story says so.
+    Raises one of `DATABASE_AWAY`. What cannot be stored takes nothing else along.
     """
+    try:
+        return _commit_together(outcomes, marks, health, may_be_late)
+    except DATABASE_AWAY:
+        raise
+    except DatabaseError:
+        log.exception("outcomes_not_written_together", count=len(outcomes))
+    out: set[int] = set()
+    for outcome in outcomes:
+        try:
+            out |= _commit_together([outcome], [], health, may_be_late)[0]
+        except DATABASE_AWAY:
+            raise
+        except DatabaseError:
+            log.exception("outcome_not_written", attempt_id=str(outcome.attempt.pk))
+            out |= _commit_together([without_words(outcome)], [], health, may_be_late)[0]
+    return out, _commit_together([], marks, health, False)[1] if marks else set()
+
+
+def _commit_together(
+    outcomes: Sequence[Outcome], marks: Sequence[Attempt], health: Health, may_be_late: bool
+) -> tuple[set[int], set[UUID]]:
     is_simple = not may_be_late and all(isinstance(o.result, Receipt) for o in outcomes)
     if is_simple and connection.vendor == "postgresql":
         started = _commit_at_once(outcomes, marks)
-        for outcome in outcomes:
-            health.worked(outcome.job.sender, now=outcome.at)
+        try:
+            for outcome in outcomes:
+                health.worked(outcome.job.sender, now=outcome.at)
+        except DatabaseError as error:
+            # Statistics only, and what counts is committed.
+            log.warning("health_not_written", error=str(error)[:200])
         return set(), started
     with transaction.atomic():
         out = _record(outcomes, health=health, may_be_late=may_be_late)
@@ -95,6 +132,8 @@ def _record(outcomes: Sequence[Outcome], *, health: Health, may_be_late: bool) -
 def _is_out(outcome: Outcome, health: Health) -> bool:
     """What the outcome says of the sender. A message's own failure says that it works."""
     sender, result = outcome.job.sender, outcome.result
+    if isinstance(result, OutcomeUnknown) and result.kind == INTERNAL_ERROR:
+        return False
     if isinstance(result, SenderFailure | OutcomeUnknown):
         return health.failed(sender, result, now=outcome.at)
     if result is not None:

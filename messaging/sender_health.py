@@ -9,12 +9,14 @@ import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 import structlog
 from django.db import transaction
 from django.db.models import Q
 
 from core.masking import mask_addresses
+from core.secrets import UnreadableSecret
 from messaging.channels.base import OutcomeUnknown, SenderFailure
 from messaging.models import Sender
 
@@ -109,6 +111,9 @@ class Health:
         """The account failed, or hung: silence counts too. Whether it is out now."""
         with transaction.atomic():
             row = self._write_tallies(sender.channel)[sender.pk]
+            if _settings(row) != _settings(sender):
+                # An operator has changed it since: this failure is of its old settings.
+                return False
             is_out = _fail(row, error, now)
             row.save(update_fields=_HEALTH)
         _copy_health(row, sender)
@@ -134,6 +139,18 @@ class Health:
                 _copy_health(rows[pk], tally.sender)
                 tally.calls = 0
         return rows
+
+
+def _settings(sender: Sender) -> tuple[Any, ...]:
+    """What a failure may come from."""
+    return (sender.adapter, sender.options, sender.from_address, _secret(sender))
+
+
+def _secret(sender: Sender) -> Any:
+    try:
+        return sender.open_credentials()
+    except UnreadableSecret:
+        return None
 
 
 def take_probe(sender: Sender, *, now: datetime) -> bool:

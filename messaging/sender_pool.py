@@ -24,6 +24,11 @@ LOOK_AGAIN = timedelta(seconds=60)
 # And after this while a sender is tried: the answer is a matter of seconds.
 LOOK_AGAIN_WHILE_TRIED = timedelta(seconds=10)
 
+# Its connections have as much to do as they can soon do; somebody else, or later.
+ALL_BUSY = "all its connections are busy"
+# Names that a decision keeps of each kind: it is stored with every attempt.
+NAMES_KEPT = 20
+
 # Queues of one message's candidates, each asked when the one before has nobody.
 _GENTLY, _FULLY, _RELUCTANTLY = range(3)
 
@@ -61,6 +66,7 @@ class Candidate:
     allowance: int | None = None
     share: float = 1.0
     probe: Room | None = None
+    capacity: Room | None = None
     free_at: datetime | None = None
     assigned: int = 0
 
@@ -73,8 +79,7 @@ class Candidate:
 
     def full(self) -> str:
         """Why it takes no more; empty while it does."""
-        rooms = self.rooms if self.probe is None else [self.probe, *self.rooms]
-        return next((room.why for room in rooms if room.left <= 0), "")
+        return next((room.why for room in self._all_rooms() if room.left <= 0), "")
 
     def is_done(self) -> bool:
         """Whether it had its part of this allotment while it recovers."""
@@ -82,7 +87,7 @@ class Candidate:
 
     def assign(self) -> None:
         self.assigned += 1
-        for room in self.rooms if self.probe is None else [self.probe, *self.rooms]:
+        for room in self._all_rooms():
             room.left -= 1
         if self.allowance is not None:
             self.allowance -= 1
@@ -92,6 +97,9 @@ class Candidate:
         self.assigned -= 1
         for room in self.rooms:
             room.left += 1
+
+    def _all_rooms(self) -> list[Room]:
+        return [room for room in (self.probe, *self.rooms, self.capacity) if room is not None]
 
 
 @dataclass(slots=True)
@@ -133,12 +141,20 @@ class Pool:
         return [candidate.sender for candidate in self.candidates]
 
     def allot(
-        self, wishes: Sequence[Wish], *, now: datetime, busy: Mapping[int, str] | None = None
+        self,
+        wishes: Sequence[Wish],
+        *,
+        now: datetime,
+        busy: Mapping[int, str] | None = None,
+        capacity: Mapping[int, int] | None = None,
     ) -> Allotment:
-        """Give every message a sender, quota reserved. `busy` says by sender id why this process
-        can give it nothing now. Not within a transaction."""
+        """Give every message a sender, quota reserved. By sender id, `busy` says why this process
+        can give it nothing now, and `capacity` how many messages it can. Not within a
+        transaction."""
         for known in self.candidates:
             _judge(known, len(wishes), now, busy or {})
+            room = (capacity or {}).get(known.sender.pk)
+            known.capacity = Room(room, ALL_BUSY) if room is not None else None
         given: list[Candidate | None] = [None] * len(wishes)
         open_places = list(range(len(wishes)))
         # Whoever gets less than it was given is left out of the next round, so there are at most as
@@ -158,6 +174,10 @@ class Pool:
                     short.append(place)
             open_places = short
         return self._allotment(wishes, given, now)
+
+    def is_soon_possible(self, wish: Wish) -> bool:
+        """Whether somebody could take it who is only busy now. Speaks of the last allotment."""
+        return any(_why_not(candidate, wish) == ALL_BUSY for candidate in self.candidates)
 
     def why_nobody(self, wish: Wish) -> str:
         """A sentence for the message: who there is, and why each cannot take it. Speaks of the last
@@ -259,11 +279,15 @@ class Pool:
             )
             if c.share < 1:
                 candidates[-1]["share"] = round(c.share * 100)
-        return {
+        decision: dict[str, Any] = {
             "chosen": chosen.name if chosen else None,
-            "candidates": candidates,
-            "excluded": excluded,
+            "candidates": candidates[:NAMES_KEPT],
+            "excluded": dict(list(excluded.items())[:NAMES_KEPT]),
         }
+        kept = len(decision["candidates"]) + len(decision["excluded"])
+        if more := len(candidates) + len(excluded) - kept:
+            decision["more"] = more
+        return decision
 
     def _look_again_at(self, now: datetime) -> datetime:
         frees = [c.free_at for c in self.candidates if c.free_at is not None and c.free_at > now]

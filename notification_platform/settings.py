@@ -152,8 +152,6 @@ else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
     options = DATABASES["default"].setdefault("OPTIONS", {})
     options.setdefault("connect_timeout", 5)
-    # A process that is frozen inside a transaction must not hold its locks for good.
-    options.setdefault("options", "-c idle_in_transaction_session_timeout=60s")
 DATABASES["default"]["CONN_MAX_AGE"] = 600
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -234,6 +232,11 @@ HEARTBEAT_PATH = env.text("HEARTBEAT_PATH")
 # How long a claim lasts. A drain renews what it holds at a third of it, whatever it waits for, so
 # the work of a worker that died is taken up after this time at the latest.
 LEASE_SECONDS = env.integer("LEASE_SECONDS", 60, minimum=5, maximum=3600)
+if not SQLITE:
+    # A process that is frozen inside a transaction must not hold its locks until leases run out
+    # that others cannot renew because of them. In milliseconds.
+    patience = min(15_000, LEASE_SECONDS * 250)
+    options.setdefault("options", f"-c idle_in_transaction_session_timeout={patience}")
 # When a message is tried again after a temporary failure: floor, first and longest step.
 RETRIES = {
     ("email", "high"): env.backoff("RETRY_EMAIL_HIGH", "1s,2s,20s"),

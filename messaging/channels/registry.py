@@ -15,6 +15,8 @@ ADAPTERS: dict[str, type[ChannelAdapter]] = {
 }
 # Connections that nothing used for this long are not worth keeping open at the provider.
 IDLE_SECONDS = 60.0
+# How long a connection that is given back is kept for who is urgent and asks again.
+KEPT_SECONDS = 0.1
 
 
 @dataclass(slots=True)
@@ -24,6 +26,8 @@ class _Account:
 
     waiting: list[tuple[ChannelAdapter, float]] = field(default_factory=list)
     lent: dict[ChannelAdapter, float] = field(default_factory=dict)
+    # Until when connections are kept for somebody urgent who found none.
+    kept_until: float = 0.0
 
 
 class Connections:
@@ -36,15 +40,25 @@ class Connections:
         self._lock = threading.Lock()
         self._accounts: defaultdict[int, _Account] = defaultdict(_Account)
 
-    def borrow(self, account: Account, adapter_name: str, *, limit: int) -> ChannelAdapter | None:
+    def borrow(
+        self, account: Account, adapter_name: str, *, limit: int, is_urgent: bool = False
+    ) -> ChannelAdapter | None:
         """An adapter for `account`, one with an open connection if there is one; None when `limit`
-        of them are lent. Raises `KeyError` for an adapter that does not exist."""
+        of them are lent. Who is urgent and gets none has the next one if it asks again soon.
+        Raises `KeyError` for an adapter that does not exist."""
         make = ADAPTERS[adapter_name]
         stale: list[ChannelAdapter] = []
+        now = time.monotonic()
         with self._lock:
             mine = self._accounts[account.sender_id]
             if len(mine.lent) >= limit:
+                if is_urgent:
+                    mine.kept_until = now + KEPT_SECONDS
                 return None
+            if now < mine.kept_until and not is_urgent:
+                return None
+            if is_urgent:
+                mine.kept_until = 0.0
             adapter = None
             while mine.waiting and adapter is None:
                 known, _ = mine.waiting.pop()

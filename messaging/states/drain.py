@@ -8,7 +8,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet, Value
+from django.db.models.functions import Least
 
 from messaging.models import Event, Message, Reason, Status
 from messaging.states.machine import MAX_CLAIMS, UNKNOWN_REST, move, record
@@ -42,7 +43,7 @@ _CLAIM = """
     UPDATE messaging_message
     SET status = 'sending', lease_token = lease_token + 1, leased_until = %s, claims = claims + 1
     WHERE status = 'pending' AND {chosen}
-    RETURNING id
+    RETURNING id, lease_token
 """
 _CLAIM_POSTGRESQL = _CLAIM.format(chosen=f"id = ANY(ARRAY({_DUE} FOR UPDATE SKIP LOCKED))")
 # SQLite has one writer at a time, so there is nothing to skip.
@@ -66,10 +67,12 @@ def claim_due(*, channel: str, lane: str, limit: int, now: datetime, lease: time
     stamps = [due_at.get_db_prep_value(moment, connection) for moment in (now + lease, now)]
     with connection.cursor() as cursor:
         cursor.execute(sql, [stamps[0], channel, lane, stamps[1], limit])
-        ids = [UUID(str(row[0])) for row in cursor.fetchall()]
-    if not ids:
+        tokens = {UUID(str(pk)): token for pk, token in cursor.fetchall()}
+    if not tokens:
         return Claimed([], 0)
-    messages = list(Message.objects.filter(pk__in=ids, status=Status.SENDING).order_by("due_at"))
+    found = Message.objects.filter(pk__in=tokens, status=Status.SENDING).order_by("due_at")
+    # Who sleeps here for longer than a lease finds other tokens: those claims are somebody else's.
+    messages = [message for message in found if message.lease_token == tokens[message.pk]]
     expired = [message for message in messages if message.expires_at <= now]
     poison = [m for m in messages if m.claims > MAX_CLAIMS and m.expires_at > now]
     if expired:
@@ -79,7 +82,7 @@ def claim_due(*, channel: str, lane: str, limit: int, now: datetime, lease: time
         fail_unsent(poison, reason=Reason.POISON, detail=detail, now=now)
     dropped = {message.pk for message in (*expired, *poison)}
     claims = [Claim(m, m.lease_token) for m in messages if m.pk not in dropped]
-    return Claimed(claims, len(ids))
+    return Claimed(claims, len(tokens))
 
 
 def fail_unsent(messages: Sequence[Message], *, reason: Reason, detail: str, now: datetime) -> None:
@@ -182,6 +185,24 @@ def success_values(done: Sequence[Success]) -> list[Any]:
     return [list(column) for column in zip(*done, strict=True)]
 
 
+def put_back_together(
+    claims: Sequence[Claim], *, reason: str, detail: str, due_at: datetime
+) -> None:
+    """sending -> pending, by the drain that holds them: all for one reason, charged nothing."""
+    with transaction.atomic():
+        for token, ids in _by_token(claims):
+            move(
+                _held_of(ids, token),
+                Status.PENDING,
+                reason=reason,
+                reason_detail=detail[:500],
+                # Not later than it expires, so that it fails on time and says why.
+                due_at=Least(Value(due_at), F("expires_at")),
+                leased_until=None,
+                claims=0,
+            )
+
+
 def put_back(
     claim: Claim,
     *,
@@ -250,6 +271,6 @@ def note_waiting(claims: Sequence[Claim], *, details: dict[str, Any], now: datet
 
 def note_late(ids: Sequence[UUID], *, now: datetime) -> None:
     """Write into the story of those that were given up: a positive answer came after all."""
-    late = Message.objects.filter(pk__in=ids).exclude(status=Status.SENDING)
+    late = Message.objects.filter(pk__in=ids).exclude(status__in=[Status.SENDING, Status.SUCCESS])
     for pk, status in late.values_list("pk", "status"):
         record([pk], Event.Kind.LATE_SUCCESS, now, {"from": status})

@@ -176,7 +176,7 @@ class Deliveries(RuleBasedStateMachine):
     def mark(self, claim: Claim):
         if self.alive.get(id(claim)) != self.generation:
             return multiple()
-        job = Job(claim, self.sender, {})
+        job = Job(claim, self.sender, {}, self.now)
         (attempt,) = new_attempts([job], worker="w", now=self.now)
         _, started = outcomes.commit([], [attempt], health=Health(), may_be_late=False)
 
@@ -317,7 +317,7 @@ class Deliveries(RuleBasedStateMachine):
                 channel="email", lane="normal", limit=1000, now=self.now, lease=LEASE
             )
             for claim in claimed.claims:
-                job = Job(claim, self.sender, {})
+                job = Job(claim, self.sender, {}, self.now)
                 marks = new_attempts([job], worker="w", now=self.now)
                 outcomes.commit([], marks, health=Health(), may_be_late=False)
                 outcome = Outcome(job, marks[0], ANSWERS["yes"], self.now)
