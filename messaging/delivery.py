@@ -194,7 +194,7 @@ class _Drain:
         found: dict[int, int] = {}
         for sender in self.holdings.pool.senders():
             limit, pace = self._limit(sender), PACE.get(sender.pk)
-            ahead = max(limit, math.ceil(limit * AHEAD / pace)) if pace else BATCH
+            ahead = max(limit, math.ceil(limit * AHEAD / pace)) if pace else GROUP * limit
             queued = len(self.holdings.jobs.get(sender.pk, ())) + self.lines.groups[sender.pk]
             found[sender.pk] = max(0, ahead - queued)
         return found
