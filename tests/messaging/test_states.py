@@ -56,6 +56,25 @@ def test_a_message_that_was_claimed_five_times_without_outcome_is_poison():
     assert message.events.get().kind == Event.Kind.FAILED
 
 
+def test_a_message_that_was_claimed_four_times_without_outcome_gets_a_fifth_chance():
+    message = make_message(claims=4)
+
+    claimed = claim()
+
+    assert [held.message.pk for held in claimed.claims] == [message.pk]
+    assert reloaded(message).status == Status.SENDING
+
+
+def test_workers_that_are_lost_again_and_again_make_it_poison():
+    message, now = make_message(), NOON
+    for _ in range(states.MAX_CLAIMS + 1):
+        claim(now=now)
+        now += LEASE + timedelta(seconds=1)
+        states.recover_leases(now=now)
+
+    assert (reloaded(message).status, reloaded(message).reason) == (Status.FAILED, "poison")
+
+
 def test_a_lost_lease_without_an_attempt_goes_back_unsent():
     message = make_message()
     claim()
