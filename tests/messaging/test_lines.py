@@ -10,7 +10,7 @@ from messaging.attempts import Job, new_attempts
 from messaging.channels.base import Receipt, SenderFailure
 from messaging.channels.registry import Connections
 from messaging.states import Claim
-from tests.factories import NOON, make_application, make_message, make_sender
+from tests.factories import NOON, drain, make_application, make_message, make_sender
 from tests.messaging.channels.outbound import make_account
 
 
@@ -82,6 +82,27 @@ def test_a_group_that_takes_too_long_gives_back_what_is_left(stage):
     stage.happens = take_long
 
     assert stage.words() == ["Receipt", "Receipt", "NoneType"]
+
+
+@pytest.mark.parametrize(("lane", "limits"), [("high", {2}), ("normal", {1}), ("bulk", {1})])
+def test_one_connection_of_a_sender_is_spared_for_what_is_urgent(
+    db, adapter, monkeypatch, lane, limits
+):
+    make_sender(max_connections=2)
+    application = make_application()
+    for _ in range(4):
+        make_message(application=application, lane=lane)
+    borrow, asked = Connections.borrow, set()
+
+    def listen(self, account, name, *, limit):
+        asked.add(limit)
+        return borrow(self, account, name, limit=limit)
+
+    monkeypatch.setattr(Connections, "borrow", listen)
+
+    drain(lane=lane)
+
+    assert (len(adapter.sent), asked) == (4, limits)
 
 
 def test_a_process_lends_no_more_connections_than_a_sender_may_have(adapter):

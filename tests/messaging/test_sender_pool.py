@@ -181,10 +181,18 @@ def test_a_sender_that_was_silent_about_a_message_gets_it_only_if_there_is_nobod
     }
 
 
-def test_what_is_sent_once_more_goes_to_another_sender_than_the_silent_one(adapter):
+def test_what_is_sent_once_more_goes_to_another_sender_than_the_silent_one(adapter, monkeypatch):
     make_sender(name="silent", priority=1)
     make_sender(name="other")
     message = make_message()
+    asked = []
+    send = adapter.send
+
+    def listen(self, outbound):
+        asked.append(outbound)
+        return send(self, outbound)
+
+    monkeypatch.setattr(adapter, "send", listen)
     adapter.failures = {"silent": OutcomeUnknown("no_answer", phase="final_dot")}
     drain()
     adapter.failures = {}
@@ -195,6 +203,9 @@ def test_what_is_sent_once_more_goes_to_another_sender_than_the_silent_one(adapt
 
     assert reloaded(message).sender.name == "other"
     assert [name for name, _ in adapter.sent] == ["other"]
+    # Who gets both sees one message; we know one hand-over from the other.
+    assert len({outbound.message_id for outbound in asked}) == 1
+    assert len({outbound.attempt_id for outbound in asked}) == 2
 
 
 def test_a_sender_that_this_process_cannot_use_now_is_left_out_and_says_why():

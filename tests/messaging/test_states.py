@@ -227,6 +227,34 @@ def test_the_database_refuses_rows_that_make_no_sense(changes):
         Message.objects.filter(pk=message.pk).update(**changes)
 
 
+@pytest.mark.parametrize("status", [one for one in Status if one != Status.PENDING])
+def test_only_a_pending_message_is_cancelled(status):
+    message = make_message(status=status)
+
+    assert not states.cancel(message.pk, now=NOON, actor_id=None)
+    assert reloaded(message).status == status
+
+
+def test_a_message_is_not_handed_over_in_the_moment_in_which_it_expires():
+    message = make_message(expires_at=NOON)
+
+    assert claim().claims == []
+    assert (reloaded(message).status, reloaded(message).reason) == (Status.FAILED, "expired")
+
+
+def test_silence_rests_before_its_policy_decides():
+    message = make_message()
+    (held,) = claim().claims
+    states.doubt(held, detail="", tries=1, sender_id=make_sender().pk, now=NOON)
+    moment = timedelta(microseconds=1)
+
+    early = states.settle_unknown(now=NOON + states.UNKNOWN_REST - moment)
+    settled = states.settle_unknown(now=NOON + states.UNKNOWN_REST)
+
+    assert (early, settled) == (0, 1)
+    assert reloaded(message).status == Status.PENDING
+
+
 def test_the_machine_leads_nowhere_from_success_and_cancelled():
     assert {status for status, targets in states.MOVES.items() if not targets} == {
         Status.SUCCESS,
