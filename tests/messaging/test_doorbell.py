@@ -1,6 +1,8 @@
 import threading
+from contextlib import suppress
 
 import pytest
+from django.db import transaction
 
 from messaging import doorbell
 
@@ -105,3 +107,15 @@ def test_asking_for_a_sweep_rings_the_bell(bells):
     doorbell.ring_sweep()
 
     assert bells == [doorbell.SWEEP]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_bell_rings_after_the_commit_and_never_for_what_was_rolled_back(bells):
+    with transaction.atomic():
+        doorbell.ring(channel="email", lane="high")
+        before = list(bells)
+    with suppress(ZeroDivisionError), transaction.atomic():
+        doorbell.ring(channel="email", lane="bulk")
+        raise ZeroDivisionError
+
+    assert (before, bells) == ([], [("email", "high")])

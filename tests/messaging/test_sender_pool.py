@@ -3,8 +3,8 @@ from datetime import timedelta
 
 import pytest
 
-from messaging import sender_pool
-from messaging.channels.base import SenderFailure
+from messaging import sender_pool, states
+from messaging.channels.base import OutcomeUnknown, SenderFailure
 from messaging.models import Sender, SenderWindow, Status
 from messaging.sender_pool import Pool, Wish
 from messaging.sender_quotas import reserve
@@ -179,6 +179,33 @@ def test_a_sender_that_was_silent_about_a_message_gets_it_only_if_there_is_nobod
     assert allotment.decisions[0]["excluded"] == {
         "silent": "had this message before and gave no answer"
     }
+
+
+def test_what_is_sent_once_more_goes_to_another_sender_than_the_silent_one(adapter, monkeypatch):
+    make_sender(name="silent", priority=1)
+    make_sender(name="other")
+    message = make_message()
+    asked = []
+    send = adapter.send
+
+    def listen(self, outbound):
+        asked.append(outbound)
+        return send(self, outbound)
+
+    monkeypatch.setattr(adapter, "send", listen)
+    adapter.failures = {"silent": OutcomeUnknown("no_answer", phase="final_dot")}
+    drain()
+    adapter.failures = {}
+    later = NOON + states.UNKNOWN_REST
+
+    states.settle_unknown(now=later)
+    drain(now=later)
+
+    assert reloaded(message).sender.name == "other"
+    assert [name for name, _ in adapter.sent] == ["other"]
+    # Who gets both sees one message; we know one hand-over from the other.
+    assert len({outbound.message_id for outbound in asked}) == 1
+    assert len({outbound.attempt_id for outbound in asked}) == 2
 
 
 def test_a_sender_that_this_process_cannot_use_now_is_left_out_and_says_why():

@@ -56,6 +56,25 @@ def test_a_message_that_was_claimed_five_times_without_outcome_is_poison():
     assert message.events.get().kind == Event.Kind.FAILED
 
 
+def test_a_message_that_was_claimed_four_times_without_outcome_gets_a_fifth_chance():
+    message = make_message(claims=4)
+
+    claimed = claim()
+
+    assert [held.message.pk for held in claimed.claims] == [message.pk]
+    assert reloaded(message).status == Status.SENDING
+
+
+def test_workers_that_are_lost_again_and_again_make_it_poison():
+    message, now = make_message(), NOON
+    for _ in range(states.MAX_CLAIMS + 1):
+        claim(now=now)
+        now += LEASE + timedelta(seconds=1)
+        states.recover_leases(now=now)
+
+    assert (reloaded(message).status, reloaded(message).reason) == (Status.FAILED, "poison")
+
+
 def test_a_lost_lease_without_an_attempt_goes_back_unsent():
     message = make_message()
     claim()
@@ -206,6 +225,34 @@ def test_the_database_refuses_rows_that_make_no_sense(changes):
 
     with pytest.raises(IntegrityError), transaction.atomic():
         Message.objects.filter(pk=message.pk).update(**changes)
+
+
+@pytest.mark.parametrize("status", [one for one in Status if one != Status.PENDING])
+def test_only_a_pending_message_is_cancelled(status):
+    message = make_message(status=status)
+
+    assert not states.cancel(message.pk, now=NOON, actor_id=None)
+    assert reloaded(message).status == status
+
+
+def test_a_message_is_not_handed_over_in_the_moment_in_which_it_expires():
+    message = make_message(expires_at=NOON)
+
+    assert claim().claims == []
+    assert (reloaded(message).status, reloaded(message).reason) == (Status.FAILED, "expired")
+
+
+def test_silence_rests_before_its_policy_decides():
+    message = make_message()
+    (held,) = claim().claims
+    states.doubt(held, detail="", tries=1, sender_id=make_sender().pk, now=NOON)
+    moment = timedelta(microseconds=1)
+
+    early = states.settle_unknown(now=NOON + states.UNKNOWN_REST - moment)
+    settled = states.settle_unknown(now=NOON + states.UNKNOWN_REST)
+
+    assert (early, settled) == (0, 1)
+    assert reloaded(message).status == Status.PENDING
 
 
 def test_the_machine_leads_nowhere_from_success_and_cancelled():

@@ -121,6 +121,18 @@ def test_half_an_answer_to_the_final_dot_leaves_it_open(server, smtp_email):
         smtp_email.send(make_outbound())
 
 
+@pytest.mark.parametrize("reply", ["354 go ahead", "150 wait"])
+def test_an_answer_to_the_final_dot_that_says_neither_yes_nor_no_leaves_it_open(
+    server, smtp_email, reply
+):
+    server.script["final_dot"] = reply
+
+    with pytest.raises(OutcomeUnknown) as caught:
+        smtp_email.send(make_outbound())
+
+    assert (caught.value.kind, caught.value.phase) == ("no_answer", "final_dot")
+
+
 @pytest.mark.usefixtures("impatient")
 def test_a_multiline_answer_that_never_ends_leaves_it_open(server, smtp_email):
     server.script["final_dot"] = "250-2.0.0 queued as 4711"
