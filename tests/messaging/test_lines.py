@@ -23,7 +23,7 @@ class Stage:
         monkeypatch.setattr(adapter, "send", lambda adapter, outbound: self.send())
         self.sender, application = make_sender(), make_application()
         claims = [Claim(make_message(application=application), 1) for _ in range(3)]
-        jobs = [Job(claim, self.sender, {}) for claim in claims]
+        jobs = [Job(claim, self.sender, {}, NOON) for claim in claims]
         self.group = list(zip(jobs, new_attempts(jobs, worker="w", now=NOON), strict=True))
         self.adapter = adapter(self.sender.account())
         self.lines = lines.Lines(channel="email", clock=lambda: NOON, is_safe=lambda: self.is_safe)
@@ -94,9 +94,9 @@ def test_one_connection_of_a_sender_is_spared_for_what_is_urgent(
         make_message(application=application, lane=lane)
     borrow, asked = Connections.borrow, set()
 
-    def listen(self, account, name, *, limit):
+    def listen(self, account, name, *, limit, **fields):
         asked.add(limit)
-        return borrow(self, account, name, limit=limit)
+        return borrow(self, account, name, limit=limit, **fields)
 
     monkeypatch.setattr(Connections, "borrow", listen)
 

@@ -38,7 +38,7 @@ def lost_claim():
 
 def hand_over(held, *, sender):
     """A hand-over under `held` that has no outcome yet."""
-    job = Job(held, sender, {})
+    job = Job(held, sender, {}, NOON)
     (attempt,) = new_attempts([job], worker="w", now=NOON)
     assert start_attempts([attempt])
     return job, attempt

@@ -44,7 +44,7 @@ def claim():
 
 
 def marks_for(claims, sender):
-    jobs = [Job(claim, sender, {}) for claim in claims]
+    jobs = [Job(claim, sender, {}, NOON) for claim in claims]
     return new_attempts(jobs, worker="w", now=LAST_MOMENT)
 
 
@@ -81,7 +81,7 @@ def test_the_sweep_passes_over_a_message_whose_mark_is_being_written():
         meanwhile = in_passing(lambda: states.recover_leases(now=AFTER_LEASE))
     later = states.recover_leases(now=AFTER_LEASE)
 
-    assert (started, meanwhile, later) == ({message.pk}, 0, 1)
+    assert (started, meanwhile, later) == ({mark.pk for mark in marks}, 0, 1)
     assert reloaded(message).status == Status.UNKNOWN
 
 

@@ -39,8 +39,8 @@ def test_what_was_marked_by_a_commit_whose_answer_was_lost_is_not_handed_over(ad
     sent = Counter(outbound.message_id for _, outbound in adapter.sent)
     assert set(sent.values()) == {1}
     assert len(sent) == Message.objects.filter(status=Status.SUCCESS).count()
-    # They are in doubt until the sweep looks, which a mark without an outcome makes it see.
-    assert {m.status for m in Message.objects.filter(pk__in=marked)} == {Status.SENDING}
+    # Their marks were closed as what they are, so they go back and are in no doubt.
+    assert {m.status for m in Message.objects.filter(pk__in=marked)} == {Status.PENDING}
 
 
 def test_a_yes_that_waited_for_the_database_until_it_was_given_up_is_told_as_late(
