@@ -17,6 +17,9 @@ def events(fleet: Fleet) -> dict[str, int]:
 
 
 def kill_children_under_load(fleet: Fleet, clients: Clients, *, seconds: float) -> None:
+    # A worker whose child dies while it starts ends by itself, for its supervisor to start it again.
+    clients.send()
+    fleet.wait_for_copies(1)
     fleet.slow_down(0.05)
     fleet.send_under_load(
         clients,
@@ -106,8 +109,8 @@ def test_at_most_once_is_kept_when_workers_are_killed(fleet, clients):
     verdict = verify(fleet, clients, allowed=Allowed(failed=SILENCE))
 
     assert verdict.duplicates == 0
-    # Each was in the hands of a provider: three connections in each of two children.
-    assert 0 < verdict.terminal <= 6
+    # Each was in the hands of a provider: three connections to each account, in two children.
+    assert 0 < verdict.terminal <= 3 * len(fleet.accounts) * 2
 
 
 def test_two_beats_do_not_send_twice(fleet, clients):
