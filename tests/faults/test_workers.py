@@ -17,7 +17,7 @@ def events(fleet: Fleet) -> dict[str, int]:
 
 
 def kill_children_under_load(fleet: Fleet, clients: Clients, *, seconds: float) -> None:
-    # A worker whose child dies while it starts ends by itself, for its supervisor to start it again.
+    # A worker whose child dies while it starts ends by itself; its supervisor starts it again.
     clients.send()
     fleet.wait_for_copies(1)
     fleet.slow_down(0.05)
