@@ -3,9 +3,9 @@
 import smtplib
 import sys
 from contextlib import ExitStack
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.models import Application
@@ -110,8 +110,7 @@ def drain(
     fill(application, lane=lane, count=count)
     sink.reset()
     with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        started_at = cursor.fetchone()[0]
+        started_at = make_due()
         doorbell.publish(("email", lane))
         wait_until_sent(workers, sink, count=count)
         cursor.execute("SELECT MAX(finished_at) FROM messaging_message")
@@ -121,7 +120,8 @@ def drain(
 
 
 def fill(application: Application, *, lane: str, count: int) -> None:
-    """So many due messages in one lane, and nothing else."""
+    """So many messages in one lane, and nothing else. `make_due` starts them: workers look around
+    by themselves every few seconds."""
     now = timezone.now()
     empty()
     for start in range(0, count, 1000):
@@ -137,12 +137,22 @@ def fill(application: Application, *, lane: str, count: int) -> None:
                     "html": HTML,
                     "text": TEXT,
                 },
+                due_at=now + timedelta(hours=1),
                 expires_at=now + timedelta(hours=72),
             )
             for number in range(start, min(start + 1000, count))
         )
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE messaging_message")
+
+
+def make_due() -> datetime:
+    """Everything, at once. Returns when, by the database's clock."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("UPDATE messaging_message SET due_at = now()")
+        cursor.execute("SELECT clock_timestamp()")
+        started_at: datetime = cursor.fetchone()[0]
+        return started_at
 
 
 def empty() -> None:

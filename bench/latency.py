@@ -16,6 +16,7 @@ from bench.fleet import (
     check_workers,
     empty,
     fill,
+    make_due,
     make_sender,
     open_sink,
     wait_until_sent,
@@ -87,6 +88,7 @@ def _high_during_bulk(
 ) -> list[float]:
     fill(make_application(), lane="bulk", count=bulk)
     sink.reset()
+    make_due()
     doorbell.publish(("email", "bulk"))
     due: dict[str, float] = {}
     due_at = time.time() + PAUSE
