@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, cast
 
 from django.conf import settings
@@ -60,15 +61,25 @@ class TokenAuthentication(JWTAuthentication):
         raw_token = self.get_raw_token(header) if header else None
         if raw_token is None:
             return None
-        token = self.get_validated_token(raw_token)
-        return find_caller(token, meta=request.META, now=timezone.now()), token
+        now = timezone.now()
+        token = self.get_validated_token(raw_token, now=now)
+        return find_caller(token, meta=request.META, now=now), token
 
-    def get_validated_token(self, raw_token: bytes) -> Token:
+    def get_validated_token(self, raw_token: bytes, *, now: datetime | None = None) -> Token:
         try:
-            return ApplicationToken(cast(Any, raw_token))
+            token = _verified(raw_token)
+            token.check_exp(current_time=now or timezone.now())
         except Exception as error:
             # Whatever is wrong with it, the caller needs one answer: get a new one.
             raise _refusal() from error
+        return token
+
+
+@lru_cache(maxsize=4096)
+def _verified(raw_token: bytes) -> ApplicationToken:
+    """The signature, issuer and audience of a token do not change; its end does, and is looked at
+    on every request. Raises what is wrong, which is not remembered."""
+    return ApplicationToken(cast(Any, raw_token))
 
 
 def find_caller(token: Token, *, meta: dict[str, Any], now: datetime) -> Caller:

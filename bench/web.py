@@ -42,13 +42,13 @@ class Web:
 
 
 def serve(stage: Stage, stack: ExitStack, *, name: str, wsgi: str, settings: str) -> Web:
-    """gunicorn with sync workers, as many as cores, until `stack` is left."""
+    """gunicorn with sync workers, one more than cores, as in production, until `stack` is left."""
     port = free_port()
     process = stage.start(
         f"gunicorn-{name}",
         [
             *(sys.executable, "-m", "gunicorn", f"{wsgi}:application"),
-            *("--worker-class", "sync", "--workers", str(os.cpu_count())),
+            *("--worker-class", "sync", "--workers", str((os.cpu_count() or 1) + 1)),
             *("--bind", f"127.0.0.1:{port}", "--log-level", "warning"),
         ],
         overrides={"DJANGO_SETTINGS_MODULE": settings},

@@ -1,15 +1,16 @@
 """Takes messages in. What `accept` returns is stored for good."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection, models, transaction
 
 from core.crash import crash_at
-from core.database import as_moment
+from core.database import as_moment, prepared_cursor
 from messaging import doorbell, metrics
 from messaging.channels.base import Channel, EmailContent
 from messaging.models import Lane, Message, OtherRecipient, Policy
@@ -78,20 +79,34 @@ def accept_email(
 
 def _insert(message: Message) -> None:
     """One INSERT, its SQL made once: by the ORM it costs a third more. Sets `created_at`."""
-    fields, sql = _insertion()
+    fields, sql = _insertion(connection.vendor)
     values = [
-        field.get_db_prep_save(getattr(message, field.attname), connection) for field in fields
+        prepare(getattr(message, name), connection) if prepare else getattr(message, name)
+        for name, prepare in fields
     ]
-    with connection.cursor() as cursor:
+    with prepared_cursor() as cursor:
         cursor.execute(sql, values)
         message.created_at = as_moment(cursor.fetchone()[0])
 
 
 @cache
-def _insertion() -> tuple[list[Any], str]:
-    """The fields that are given, and the statement; the database fills in the others."""
+def _insertion(vendor: str) -> tuple[list[tuple[str, Callable[..., Any] | None]], str]:
+    """Names of what is given, each with how it is made fit for the database where that takes more
+    than the driver, and the statement. The database fills in the other columns."""
     fields: list[Any] = [f for f in Message._meta.concrete_fields if not f.has_db_default()]
     columns = ", ".join(field.column for field in fields)
     places = ", ".join(["%s"] * len(fields))
     table = Message._meta.db_table
-    return fields, f"INSERT INTO {table} ({columns}) VALUES ({places}) RETURNING created_at"  # noqa: S608
+    prepare: dict[type, Callable[..., Any] | None] = {models.JSONField: _as_json}
+    given = [
+        (
+            field.attname,
+            prepare.get(type(field)) if vendor == "postgresql" else field.get_db_prep_save,
+        )
+        for field in fields
+    ]
+    return given, f"INSERT INTO {table} ({columns}) VALUES ({places}) RETURNING created_at"  # noqa: S608
+
+
+def _as_json(value: Any, _: object) -> str | None:
+    return None if value is None else json.dumps(value)

@@ -152,6 +152,9 @@ else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
     options = DATABASES["default"].setdefault("OPTIONS", {})
     options.setdefault("connect_timeout", 5)
+    # Off behind a pooler that gives each transaction another connection (PgBouncer before 1.21).
+    if env.boolean("PREPARED_STATEMENTS", default=True):
+        options.setdefault("prepare_threshold", 5)
 DATABASES["default"]["CONN_MAX_AGE"] = 600
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
