@@ -44,9 +44,8 @@ def prepared_cursor() -> AbstractContextManager[CursorWrapper]:
     wrapper.ensure_connection()
     make = wrapper.make_debug_cursor if wrapper.queries_logged else wrapper.make_cursor
     with wrapper.wrap_database_errors:
-        return cast(
-            AbstractContextManager[CursorWrapper], make(ServerBindingCursor(wrapper.connection))
-        )
+        cursor = cast(Any, ServerBindingCursor)(wrapper.connection)
+        return cast(AbstractContextManager[CursorWrapper], make(cursor))
 
 
 def _ask(sql: str, parameters: Sequence[Any]) -> tuple[Any, ...] | None:
@@ -57,5 +56,6 @@ def _ask(sql: str, parameters: Sequence[Any]) -> tuple[Any, ...] | None:
 
 
 def as_moment(value: datetime | str) -> datetime:
-    """A time as a raw query returns it. SQLite has no type for it and gives text, in UTC."""
-    return datetime.fromisoformat(value).replace(tzinfo=UTC) if isinstance(value, str) else value
+    """A time as a raw query returns it. SQLite gives UTC as text, or without saying that it is."""
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

@@ -37,7 +37,8 @@ def logging_config(*, level: str, form: str) -> None:
     """Send everything, ours and the libraries', through one formatter to standard error."""
     structlog.configure(
         processors=[*SHARED_PROCESSORS, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.stdlib.BoundLogger,
+        # Knows the level itself: what is not shown costs nothing.
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )

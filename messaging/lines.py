@@ -31,6 +31,7 @@ from messaging.channels.base import (
 )
 from messaging.channels.registry import connections
 from messaging.models import Attempt, Message
+from messaging.states import HeldMessage
 
 log = structlog.get_logger(__name__)
 
@@ -143,7 +144,7 @@ class Lines:
 PACE: dict[int, float] = {}
 
 
-def message_id_header(message: Message) -> str:
+def message_id_header(message: HeldMessage | Message) -> str:
     """The same at every attempt and with every sender, so that mail clients see one message."""
     return f"<{message.pk}@{settings.MESSAGE_ID_DOMAIN}>"
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from email.utils import format_datetime
+from functools import lru_cache
 
 from messaging.channels.base import Outbound
 from messaging.channels.mime_parts import parts
@@ -37,7 +38,7 @@ def serialize(outbound: Outbound, *, from_name: str, from_address: str, date: da
             lines.append(_folded(header, _people(people)))
     lines.append(_folded("Subject", _text(content.subject)))
     lines += [
-        f"Date: {format_datetime(date)}",
+        f"Date: {_date(date.replace(microsecond=0))}",
         f"Message-ID: {unbroken(outbound.message_id)}",
         f"X-Notification-Attempt: {unbroken(outbound.attempt_id)}",
         "Auto-Submitted: auto-generated",
@@ -45,6 +46,11 @@ def serialize(outbound: Outbound, *, from_name: str, from_address: str, date: da
         "",
     ]
     return "\r\n".join(lines).encode("ascii") + parts(content, outbound.attachments)
+
+
+@lru_cache(maxsize=4)
+def _date(second: datetime) -> str:
+    return format_datetime(second)
 
 
 def check_address(address: str) -> None:

@@ -9,8 +9,7 @@ from messaging.channels.base import Attachment, EmailContent
 from messaging.channels.mime_words import old_parameter, parameter
 
 # 7 bits everywhere: no relay has to speak 8BITMIME, and no line is too long.
-_LINE_END = re.compile("\r\n|\r|\n")
-_LONG_LINE = re.compile(rb"[^\n]{78}")
+LONGEST_LINE = 77
 _FOREIGN = bytes(range(128, 256))
 _TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,60}"  # noqa: S105
 _CONTENT_TYPE = re.compile(rf"{_TOKEN}/{_TOKEN}")
@@ -70,7 +69,7 @@ def _multipart(subtype: str, inner: list[bytes]) -> bytes:
 
 
 def _body(subtype: str, text: str) -> bytes:
-    encoding, body = _encoded(_LINE_END.sub("\n", text).encode())
+    encoding, body = _encoded(text.replace("\r\n", "\n").replace("\r", "\n").encode())
     header = (
         f'Content-Type: text/{subtype}; charset="utf-8"\r\n'
         f"Content-Transfer-Encoding: {encoding}\r\n\r\n"
@@ -93,7 +92,7 @@ def _attached(attachment: Attachment, disposition: str) -> bytes:
 def _encoded(body: bytes) -> tuple[str, bytes]:
     """RFC 2045, by the way that takes the least space. Lines end in LF here, in CRLF after."""
     foreign = 0 if body.isascii() else len(body) - len(body.translate(None, _FOREIGN))
-    if not foreign and not _LONG_LINE.search(body):
+    if not foreign and max(map(len, body.split(b"\n"))) <= LONGEST_LINE:
         return "7bit", body.replace(b"\n", b"\r\n")
     # Quoted-printable makes three bytes of each foreign one, base64 four of three.
     if foreign * 6 <= len(body):

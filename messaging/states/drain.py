@@ -1,25 +1,50 @@
 """The moves of a drain: it claims, holds, and writes down what came of it."""
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import F, QuerySet, Value
 from django.db.models.functions import Least
 
+from core.database import as_moment
 from messaging.models import Event, Message, Reason, Status
 from messaging.states.machine import MAX_CLAIMS, UNKNOWN_REST, move, record
+
+
+class HeldMessage(NamedTuple):
+    """What a drain needs of a message, named as on `Message`: making that of every row took a tenth
+    of a drain's CPU."""
+
+    pk: UUID
+    lease_token: int
+    due_at: datetime
+    application_id: int
+    channel: str
+    lane: str
+    policy: str
+    content: dict[str, Any]
+    reason: str
+    reason_detail: str
+    request_id: str
+    created_at: datetime
+    expires_at: datetime
+    claims: int
+    tries: int
+    unknown_resends: int
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A message that this drain holds, and the token that proves it."""
 
-    message: Message
+    message: HeldMessage | Message
     lease_token: int
 
 
@@ -43,9 +68,12 @@ _CLAIM = """
     UPDATE messaging_message
     SET status = 'sending', lease_token = lease_token + 1, leased_until = %s, claims = claims + 1
     WHERE status = 'pending' AND {chosen}
-    RETURNING id, lease_token
+    RETURNING id, lease_token, due_at, application_id, channel, lane, policy, content, reason,
+        reason_detail, request_id, created_at, expires_at, claims, tries, unknown_resends
 """
 _CLAIM_POSTGRESQL = _CLAIM.format(chosen=f"id = ANY(ARRAY({_DUE} FOR UPDATE SKIP LOCKED))")
+_CONTENT = HeldMessage._fields.index("content")
+_MOMENTS = [HeldMessage._fields.index(name) for name in ("due_at", "created_at", "expires_at")]
 # SQLite has one writer at a time, so there is nothing to skip.
 _CLAIM_SQLITE = _CLAIM.format(chosen=f"id IN ({_DUE})")
 
@@ -67,12 +95,7 @@ def claim_due(*, channel: str, lane: str, limit: int, now: datetime, lease: time
     stamps = [due_at.get_db_prep_value(moment, connection) for moment in (now + lease, now)]
     with connection.cursor() as cursor:
         cursor.execute(sql, [stamps[0], channel, lane, stamps[1], limit])
-        tokens = {UUID(str(pk)): token for pk, token in cursor.fetchall()}
-    if not tokens:
-        return Claimed([], 0)
-    found = Message.objects.filter(pk__in=tokens, status=Status.SENDING).order_by("due_at")
-    # Who sleeps here for longer than a lease finds other tokens: those claims are somebody else's.
-    messages = [message for message in found if message.lease_token == tokens[message.pk]]
+        messages = sorted(map(_held_message, cursor.fetchall()), key=attrgetter("due_at"))
     expired = [message for message in messages if message.expires_at <= now]
     poison = [m for m in messages if m.claims > MAX_CLAIMS and m.expires_at > now]
     if expired:
@@ -82,10 +105,23 @@ def claim_due(*, channel: str, lane: str, limit: int, now: datetime, lease: time
         fail_unsent(poison, reason=Reason.POISON, detail=detail, now=now)
     dropped = {message.pk for message in (*expired, *poison)}
     claims = [Claim(m, m.lease_token) for m in messages if m.pk not in dropped]
-    return Claimed(claims, len(tokens))
+    return Claimed(claims, len(messages))
 
 
-def fail_unsent(messages: Sequence[Message], *, reason: Reason, detail: str, now: datetime) -> None:
+def _held_message(row: Sequence[Any]) -> HeldMessage:
+    values = list(row)
+    values[_CONTENT] = json.loads(values[_CONTENT])
+    if connection.vendor == "sqlite":
+        # It has no types for ids and times and gives text.
+        values[0] = UUID(values[0])
+        for place in _MOMENTS:
+            values[place] = as_moment(values[place])
+    return HeldMessage._make(values)
+
+
+def fail_unsent(
+    messages: Sequence[HeldMessage], *, reason: Reason, detail: str, now: datetime
+) -> None:
     """sending -> failed, by the drain that claimed them and hands none of them over."""
     with transaction.atomic():
         for message in messages:

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from django.db import IntegrityError, OperationalError
 
-from messaging import delivery, lines, states
+from messaging import delivery, lines
 from messaging.channels.base import OutcomeUnknown, Receipt, SenderFailure
 from messaging.channels.registry import connections
 from messaging.models import Attempt, Message, Sender, Status
@@ -39,23 +39,6 @@ def failing(monkeypatch, errors):
 
     monkeypatch.setattr(delivery, "commit", fail_first)
     monkeypatch.setattr(delivery, "DATABASE_REST", 0.01)
-
-
-def test_a_claim_whose_worker_slept_until_others_had_it_is_not_held(monkeypatch):
-    mine, theirs = make_message(), make_message()
-    fetch = Message.objects.filter
-
-    def sleep_first(*args, **fields):
-        if "pk__in" in fields:
-            fetch(pk=theirs.pk).update(lease_token=2)
-        return fetch(*args, **fields)
-
-    monkeypatch.setattr(Message.objects, "filter", sleep_first)
-    claimed = states.claim_due(
-        channel="email", lane="normal", limit=10, now=NOON, lease=timedelta(minutes=1)
-    )
-
-    assert [claim.message.pk for claim in claimed.claims] == [mine.pk]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -19,7 +19,7 @@ def claim(limit=100, now=NOON, lane="normal"):
 
 def start_attempt(held, **fields):
     return Attempt.objects.create(
-        message=held.message,
+        message_id=held.message.pk,
         sender=make_sender(),
         lease_token=held.lease_token,
         started_at=NOON,
