@@ -11,7 +11,7 @@ import os
 import socket
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -27,7 +27,7 @@ from messaging.attempts import Job, Outcome, new_attempts
 from messaging.channels.base import Account, ChannelAdapter, SenderFailure
 from messaging.channels.registry import connections
 from messaging.holdings import Holdings
-from messaging.lines import PACE, Lines
+from messaging.lines import LONGEST_WAIT, PACE, Line, Lines
 from messaging.models import Attempt, Lane, Policy, Sender
 from messaging.outcomes import DATABASE_AWAY, commit, count
 from messaging.sender_health import Health
@@ -35,12 +35,13 @@ from messaging.sender_health import Health
 log = structlog.get_logger(__name__)
 
 BATCH = 100
-# A group is handed to one connection at once: so many messages, and about so many seconds.
+# One connection is given about so many seconds of work at a time, and half of it again when the
+# first half is done, so that it need not wait for a commit. No more than `GROUP` messages.
 GROUP = 10
 GROUP_SECONDS = 0.05
 # Connections that are worth having where a provider answers at once: some send while the marks of
 # others are committed, and with one message a group, one commit serves several.
-FEW: dict[str, int] = {Lane.HIGH: 4, Lane.NORMAL: 2, Lane.BULK: 2}
+FEW: dict[str, int] = {Lane.HIGH: 4, Lane.NORMAL: 2, Lane.BULK: 4}
 # Where it is slow, as many as it takes to be through with what is queued in about this long; with
 # a backlog, all that it may have.
 SLOW, SOON = 0.005, 0.2
@@ -48,6 +49,8 @@ SLOW, SOON = 0.005, 0.2
 AHEAD, ALLOT_EVERY = 1.0, 0.05
 # A drain works for this long and rings again, so that no lane holds a worker for good.
 SLICE_SECONDS: dict[str, float] = {Lane.HIGH: 10.0, Lane.NORMAL: 5.0, Lane.BULK: 2.0}
+# How long an outcome may wait for others, to be committed together.
+LINGER: dict[str, float] = {Lane.HIGH: 0.0, Lane.NORMAL: 0.005, Lane.BULK: 0.005}
 # How often the others look whether `high` has something due, and for how long they then do that.
 LOOK_EVERY, URGENT_SECONDS = 0.1, 1.0
 # A provider that owes an answer for longer gets nothing new; what waits for it goes elsewhere.
@@ -59,7 +62,7 @@ PATIENCE = 2.0
 # worth a shorter wait.
 DATABASE_REST, DATABASE_PATIENCE, OWED_PATIENCE = 0.5, 600.0, 30.0
 
-Group = tuple[list[Job], ChannelAdapter | SenderFailure]
+Group = tuple[list[Job], Line | ChannelAdapter | SenderFailure]
 
 # Set when the process is about to end: drains hand back what they hold. Children see it too.
 stopping = SharedFlag()
@@ -135,7 +138,9 @@ class _Drain:
                     return
             if self.lines.are_busy or self.holdings.queued or self.holdings.waiting:
                 # Without a line of its own, this drain waits for one that others have.
-                self.outcomes = self.lines.collect(seconds=0.5 if self.lines.are_busy else 0.02)
+                self.outcomes = self.lines.collect(
+                    seconds=0.5 if self.lines.are_busy else 0.02, linger=LINGER[self.lane]
+                )
         with transaction.atomic():
             self.health.flush(now=self.clock())
         if self.failure is not None:
@@ -163,7 +168,7 @@ class _Drain:
         capacity = self._capacity()
         is_room = any(capacity.values()) or not capacity
         claimed = 0
-        if self.is_more and is_room and self._startable() <= max(GROUP, self.lines.groups.total()):
+        if self.is_more and is_room and self._startable() <= max(GROUP, self.lines.total()):
             claimed = self.holdings.claim(BATCH)
             self.total += claimed
             self.is_more = claimed == BATCH
@@ -195,8 +200,9 @@ class _Drain:
         for sender in self.holdings.pool.senders():
             limit, pace = self._limit(sender), PACE.get(sender.pk)
             ahead = max(limit, math.ceil(limit * AHEAD / pace)) if pace else GROUP * limit
-            queued = len(self.holdings.jobs.get(sender.pk, ())) + self.lines.groups[sender.pk]
-            found[sender.pk] = max(0, ahead - queued)
+            queued = len(self.holdings.jobs.get(sender.pk, ())) + self.lines.count(sender.pk)
+            # In few large portions: to give each its sender costs more than to hold it.
+            found[sender.pk] = ahead - queued if queued * 2 <= ahead else 0
         return found
 
     def _startable(self) -> int:
@@ -204,7 +210,7 @@ class _Drain:
         return sum(
             len(jobs)
             for sender_id, jobs in self.holdings.jobs.items()
-            if jobs and self._width(jobs, self.lines.groups[sender_id]) > 0
+            if jobs and self._width(jobs, self.lines.count(sender_id)) > 0
         )
 
     def _go_on(self) -> None:
@@ -226,13 +232,15 @@ class _Drain:
             if __debug__ and jobs:
                 crash_at("after_mark")
             while groups:
-                group, adapter = groups.pop(0)
-                self._start(group, adapter, marks)
+                group, way = groups.pop(0)
+                self._start(group, way, marks)
         finally:
-            # What was borrowed and not used, because something broke in between.
-            for _, adapter in groups:
-                if isinstance(adapter, ChannelAdapter):
-                    connections().give_back(adapter)
+            # What was borrowed or promised and not used, because something broke in between.
+            for _, way in groups:
+                if isinstance(way, ChannelAdapter):
+                    connections().give_back(way)
+                elif isinstance(way, Line):
+                    way.extend([])
 
     def _let_go(self, error: Exception) -> None:
         """The database is away: end the slice, but wait for what is under way."""
@@ -250,15 +258,31 @@ class _Drain:
     # --- hand-over -------------------------------------------------------------------------------
 
     def _next_groups(self, groups: list[Group]) -> None:
-        """Add as many groups as there are connections worth having, with a connection for each."""
-        under_way = Counter(self.lines.groups)
+        """Add what can be handed over next: to lines that have little left, and to as many further
+        connections as are worth having."""
         for sender_id, jobs in list(self.holdings.jobs.items()):
-            while jobs and (free := self._width(jobs, under_way[sender_id])) > 0:
+            self._refill(sender_id, jobs, groups)
+            under_way = self.lines.count(sender_id)
+            while jobs and (free := self._width(jobs, under_way)) > 0:
                 adapter = self._borrow(jobs[0].sender)
                 if adapter is None:
                     break
-                groups.append((self._take_group(jobs, free), adapter))
-                under_way[sender_id] += 1
+                size = min(self._most(sender_id), math.ceil(len(jobs) / free))
+                groups.append((_take_group(jobs, size), adapter))
+                under_way += 1
+
+    def _refill(self, sender_id: int, jobs: deque[Job], groups: list[Group]) -> None:
+        """To lines that have come through half of what they had, unless somebody urgent waits for
+        their connections. What may go out once only is never handed over beforehand."""
+        most = self._most(sender_id)
+        if most == 1 or connections().is_wanted(sender_id):
+            return
+        for line in self.lines.of(sender_id):
+            room = most - line.pending()
+            if not jobs or jobs[0].claim.message.policy == Policy.AT_MOST_ONCE:
+                return
+            if room * 2 >= most and line.promise():
+                groups.append((_take_group(jobs, room), line))
 
     def _width(self, jobs: Sequence[Job], under_way: int) -> int:
         """How many more connections of this sender are worth having."""
@@ -275,20 +299,13 @@ class _Drain:
         spared = 0 if self.lane == Lane.HIGH else 1
         return max(1, sender.max_connections - spared)
 
-    def _take_group(self, jobs: deque[Job], lines: int) -> list[Job]:
-        """1 message where each outcome counts or the provider is slow, so that little is ever in
-        doubt."""
-        pace = PACE.get(jobs[0].sender.pk)
-        size = 1
-        if self.lane != Lane.HIGH and pace is not None:
-            size = max(1, min(GROUP, int(GROUP_SECONDS / max(pace, 1e-6))))
-        size = min(size, math.ceil(len(jobs) / lines))
-        group = [jobs.popleft()]
-        while jobs and len(group) < size:
-            if Policy.AT_MOST_ONCE in {group[0].claim.message.policy, jobs[0].claim.message.policy}:
-                break
-            group.append(jobs.popleft())
-        return group
+    def _most(self, sender_id: int) -> int:
+        """How many messages one connection is given at once. All of them are in doubt if this
+        worker dies: 1 where each counts, or where the others would wait for long."""
+        pace = PACE.get(sender_id)
+        if self.lane == Lane.HIGH or pace is None or pace * 4 > LONGEST_WAIT:
+            return 1
+        return min(GROUP, 2 * max(1, int(GROUP_SECONDS / max(pace, 1e-6))))
 
     def _borrow(self, sender: Sender) -> ChannelAdapter | SenderFailure | None:
         """A connection, or why there can be none; None while all are in use."""
@@ -309,18 +326,23 @@ class _Drain:
             return SenderFailure("misconfigured", phase="configure", words=words)
 
     def _start(
-        self, group: list[Job], adapter: ChannelAdapter | SenderFailure, marks: dict[Job, Attempt]
+        self,
+        group: list[Job],
+        way: Line | ChannelAdapter | SenderFailure,
+        marks: dict[Job, Attempt],
     ) -> None:
         """Those without a mark are not ours any more."""
         marked = [(job, marks[job]) for job in group if job in marks]
         lost = [job for job in group if job not in marks]
         self.holdings.under_way |= {job.claim.message.pk for job, _ in marked}
-        if isinstance(adapter, SenderFailure):
-            self.outcomes += [Outcome(job, mark, adapter, self.clock()) for job, mark in marked]
+        if isinstance(way, SenderFailure):
+            self.outcomes += [Outcome(job, mark, way, self.clock()) for job, mark in marked]
+        elif isinstance(way, Line):
+            way.extend(marked)
         elif marked:
-            self.lines.start(marked, adapter)
+            self.lines.start(marked, way)
         else:
-            connections().give_back(adapter)
+            connections().give_back(way)
         self.holdings.forget(job.claim for job in lost)
         self.holdings.again(lost)
 
@@ -386,3 +408,13 @@ class _Drain:
         finally:
             connection.close()
             _late.discard(threading.current_thread())
+
+
+def _take_group(jobs: deque[Job], size: int) -> list[Job]:
+    """At most `size`; who may go out once only goes alone."""
+    group = [jobs.popleft()]
+    while jobs and len(group) < size:
+        if Policy.AT_MOST_ONCE in {group[0].claim.message.policy, jobs[0].claim.message.policy}:
+            break
+        group.append(jobs.popleft())
+    return group

@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 # Claims without an outcome after which a message is worked alone: if it kills its workers, it takes
 # no others along.
 SUSPECT = 3
+# Senders, their limits and health are read again after so many seconds; quotas hold all the same.
+READ_POOL_EVERY = 0.25
 # Messages a second that look again after nobody could take them.
 LOOKS_A_SECOND = 500
 
@@ -37,7 +39,9 @@ class Holdings:
         self.lane = lane
         self.clock = clock
         self.pool = Pool(channel=channel, now=clock())
-        self._is_pool_fresh = True
+        # On the monotonic clock. 0: something was given back since that the pool does not know of.
+        self._pool_read_at = time.monotonic()
+        self._plain_wishes: dict[int, Wish] = {}
         self.lease = timedelta(seconds=settings.LEASE_SECONDS)
         # By message: every claim whose lease is ours.
         self.held: dict[UUID, Claim] = {}
@@ -96,9 +100,9 @@ class Holdings:
         waiting; the others go back with the reason, to be looked at again after `look_again` if
         that is only because of `busy` senders."""
         now = self.clock()
-        if not self._is_pool_fresh:
+        if time.monotonic() - self._pool_read_at > READ_POOL_EVERY:
             self.pool.refresh(now=now)
-        self._is_pool_fresh = False
+            self._pool_read_at = time.monotonic()
         claims, wishes = self.waiting, [self._wish(claim) for claim in self.waiting]
         allotment = self.pool.allot(wishes, now=now, busy=busy, capacity=capacity)
         if __debug__:
@@ -140,9 +144,12 @@ class Holdings:
         self.forget(claims)
 
     def _wish(self, claim: Claim) -> Wish:
-        pk = claim.message.pk
+        pk, application_id = claim.message.pk, claim.message.application_id
+        if pk not in self._never and pk not in self._rather_not:
+            # The same for all of an application.
+            return self._plain_wishes.setdefault(application_id, Wish(application_id))
         return Wish(
-            claim.message.application_id,
+            application_id,
             never=frozenset(self._never.get(pk, ())),
             rather_not=frozenset(self._rather_not.get(pk, ())),
         )
@@ -158,6 +165,8 @@ class Holdings:
                 self.waiting.append(job.claim)
                 if is_sender_at_fault:
                     self._never[pk].add(job.sender.pk)
+        if unused:
+            self._pool_read_at = 0.0
         for mine in unused.values():
             sender = mine[0].sender
             sender_quotas.give_back(sender, len(mine), now=mine[0].reserved_at)

@@ -8,7 +8,7 @@ import os
 import queue
 import threading
 import time
-from collections import Counter, deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -37,8 +37,12 @@ log = structlog.get_logger(__name__)
 
 # Outcomes wait for the others of their group at most this long, in seconds.
 TELL_EVERY = 0.05
-# A group that takes longer than this gives back what it did not get to.
-LONGEST_GROUP = 1.0
+# Nobody lingers for more than so many outcomes.
+WORTH_A_COMMIT = 10
+# What was not handed over this long after its mark was committed is given back.
+LONGEST_WAIT = 1.0
+# A line that gets more and more ends after this, so that others have a turn with its connection.
+LONGEST_LINE = 0.5
 
 Marked = tuple[Job, Attempt]
 
@@ -47,97 +51,198 @@ Marked = tuple[Job, Attempt]
 class _News:
     """What a thread tells its drain."""
 
-    sender_id: int
+    line: "Line"
     outcomes: list[Outcome]
     is_over: bool
 
 
+class Line:
+    """A thread that hands messages over through one connection, one after the other. The drain may
+    give it more before it is through, so that it need not wait for a commit between two."""
+
+    def __init__(self, group: Sequence[Marked], adapter: ChannelAdapter) -> None:
+        self.sender_id = group[0][0].sender.pk
+        self.adapter = adapter
+        self.started = time.monotonic()
+        self._changed = threading.Condition()
+        # Each with the time at which it was given.
+        self._left: deque[tuple[Job, Attempt, float]] = deque()
+        # More is on its way: the drain commits its marks.
+        self._is_promised = False
+        self._is_over = False
+        # In the hands of the provider.
+        self._is_calling = False
+        # News after so many outcomes, while there is something to do.
+        self.tell_after = 1
+        self.extend(group)
+
+    def promise(self) -> bool:
+        """Wait for more, which `extend` brings. False if the line has ended already."""
+        with self._changed:
+            self._is_promised = not self._is_over
+            return self._is_promised
+
+    def extend(self, group: Sequence[Marked]) -> None:
+        """Hand these over next, or nothing: what was promised did not come."""
+        now = time.monotonic()
+        with self._changed:
+            self._left.extend((job, attempt, now) for job, attempt in group)
+            self._is_promised = False
+            # Early enough for the drain to bring more before the rest is gone.
+            self.tell_after = max(1, len(self._left) // 2)
+            self._changed.notify()
+
+    def pending(self) -> int:
+        """How many are with it: marked, and without an outcome."""
+        return len(self._left) + self._is_calling
+
+    def takes_more(self) -> bool:
+        return not self._is_over and time.monotonic() - self.started < LONGEST_LINE
+
+    def next(self) -> tuple[Job, Attempt, float] | None:
+        """What is to be handed over now; waits for what is promised. None ends the line."""
+        with self._changed:
+            while self._is_promised and not self._left:
+                self._is_calling = False
+                self._changed.wait()
+            self._is_calling = bool(self._left)
+            if not self._left:
+                self._is_over = True
+                return None
+            return self._left.popleft()
+
+    def after_next(self) -> tuple[Job, Attempt] | None:
+        with self._changed:
+            return self._left[0][:2] if self._left else None
+
+    def end(self) -> list[Marked]:
+        """Take nothing more. Returns what was not handed over."""
+        with self._changed:
+            while self._is_promised:
+                self._changed.wait()
+            self._is_over, self._is_calling = True, False
+            left = [(job, attempt) for job, attempt, _ in self._left]
+            self._left.clear()
+            return left
+
+
 class Lines:
-    """The groups that one drain has handed over. `collect` and `start` are called by the drain's
-    thread only."""
+    """What one drain has handed over. All but what stands under "in a thread of its own" is called
+    by the drain's thread only."""
 
     def __init__(self, *, channel: str, clock: Clock, is_safe: Callable[[], bool]) -> None:
         self.channel = channel
         self.clock = clock
         # Whether the leases of what was handed over still hold.
         self._is_safe = is_safe
-        # Groups on their way, by sender.
-        self.groups: Counter[int] = Counter()
+        # Lines that work, by sender.
+        self._open: defaultdict[int, list[Line]] = defaultdict(list)
         # Senders that get nothing more from this drain.
         self.out: set[int] = set()
         self._news: queue.SimpleQueue[_News] = queue.SimpleQueue()
 
     @property
     def are_busy(self) -> bool:
-        return bool(self.groups)
+        return any(self._open.values())
+
+    def count(self, sender_id: int) -> int:
+        """How many connections of this sender are in use."""
+        return len(self._open[sender_id])
+
+    def total(self) -> int:
+        return sum(map(len, self._open.values()))
+
+    def of(self, sender_id: int) -> list[Line]:
+        """Those that take more."""
+        return [line for line in self._open[sender_id] if line.takes_more()]
 
     def start(self, group: Sequence[Marked], adapter: ChannelAdapter) -> None:
         """Hand over `group`, whose marks are committed, through `adapter`, which is given back."""
-        self.groups[group[0][0].sender.pk] += 1
-        _threads().submit(self._run, group, adapter)
+        line = Line(group, adapter)
+        self._open[line.sender_id].append(line)
+        _threads().submit(self._run, line)
 
-    def collect(self, *, seconds: float) -> list[Outcome]:
-        """What came of it: waits for the first news at most so long, and takes what else is there.
-        Empty when there was none."""
+    def collect(self, *, seconds: float, linger: float) -> list[Outcome]:
+        """What came of it: waits for the first news at most so long, and then `linger` for others
+        that are worth one commit with them. Empty when there was none."""
         outcomes: list[Outcome] = []
+        ends_at = 0.0
         try:
             news = self._news.get(timeout=seconds)
+            ends_at = time.monotonic() + linger
             while True:
                 outcomes += news.outcomes
                 if news.is_over:
-                    self.groups -= Counter({news.sender_id: 1})
-                news = self._news.get_nowait()
+                    self._open[news.line.sender_id].remove(news.line)
+                left = ends_at - time.monotonic()
+                is_worth_it = left <= 0 or len(outcomes) >= WORTH_A_COMMIT
+                news = self._news.get_nowait() if is_worth_it else self._news.get(timeout=left)
         except queue.Empty:
             return outcomes
 
     # --- in a thread of its own ------------------------------------------------------------------
 
-    def _run(self, group: Sequence[Marked], adapter: ChannelAdapter) -> None:
-        sender_id = group[0][0].sender.pk
+    def _run(self, line: Line) -> None:
+        sender_id, adapter = line.sender_id, line.adapter
         outcomes: list[Outcome] = []
-        left = deque(group)
+        unsent: list[Marked] = []
         has_failed = False
-        started = told = time.monotonic()
+        told = time.monotonic()
+        upcoming: Outbound | PermanentFailure | None = None
         try:
-            while left:
+            while (marked := line.next()) is not None:
+                job, attempt, given = marked
                 now = time.monotonic()
-                if outcomes and now - told > TELL_EVERY:
-                    self._news.put(_News(sender_id, outcomes, False))
-                    outcomes, told = [], now
-                is_late = now - started > LONGEST_GROUP or not self._is_safe()
+                is_late = now - given > LONGEST_WAIT or not self._is_safe()
                 if has_failed or is_late or sender_id in self.out:
+                    unsent.append((job, attempt))
                     break
-                job, attempt = left.popleft()
                 connections().heard(adapter)
-                result = self._call(job, attempt, adapter)
+                outbound = upcoming or _outbound(job, attempt)
+                following = line.after_next()
+                upcoming = _outbound(*following) if following is not None else None
+                if isinstance(upcoming, Outbound):
+                    adapter.expect(upcoming)
+                result = self._call(job, outbound, adapter)
                 took = time.monotonic() - now
                 PACE[sender_id] = (PACE.get(sender_id, took) + took) / 2
-                metrics.HAND_OVER_SECONDS.labels(self.channel, job.sender.name).observe(took)
+                metrics.hand_over_seconds(self.channel, job.sender.name).observe(took)
                 outcomes.append(Outcome(job, attempt, result, self.clock()))
                 has_failed = isinstance(result, SenderFailure)
+                if len(outcomes) >= line.tell_after or now + took - told > TELL_EVERY:
+                    self._news.put(_News(line, outcomes, False))
+                    outcomes, told = [], now + took
         finally:
+            unsent += line.end()
             connections().give_back(adapter)
-            outcomes += [Outcome(job, attempt, None, self.clock()) for job, attempt in left]
-            self._news.put(_News(sender_id, outcomes, True))
+            outcomes += [Outcome(job, attempt, None, self.clock()) for job, attempt in unsent]
+            self._news.put(_News(line, outcomes, True))
 
-    @staticmethod
-    def _call(job: Job, attempt: Attempt, adapter: ChannelAdapter) -> Receipt | DeliveryError:
+    def _call(
+        self, job: Job, outbound: Outbound | DeliveryError, adapter: ChannelAdapter
+    ) -> Receipt | DeliveryError:
         """One hand-over. Whatever the adapter raises that is no `DeliveryError` leaves it open
         whether the provider has the message."""
-        message = job.claim.message
+        if isinstance(outbound, DeliveryError):
+            return outbound
         try:
-            content = content_from_json(message.channel, message.content)
-        except Exception as error:
-            log.exception("content_unreadable", message_id=str(message.pk))
-            return PermanentFailure("rejected", phase="content", words=type(error).__name__)
-        try:
-            return adapter.send(Outbound(str(attempt.pk), message_id_header(message), content))
+            return adapter.send(outbound)
         except DeliveryError as error:
             return error
         except Exception as error:
             log.exception("adapter_broke", adapter=adapter.name, sender=job.sender.name)
             adapter.close()
             return OutcomeUnknown(INTERNAL_ERROR, words=type(error).__name__)
+
+
+def _outbound(job: Job, attempt: Attempt) -> Outbound | PermanentFailure:
+    message = job.claim.message
+    try:
+        content = content_from_json(message.channel, message.content)
+    except Exception as error:
+        log.exception("content_unreadable", message_id=str(message.pk))
+        return PermanentFailure("rejected", phase="content", words=type(error).__name__)
+    return Outbound(str(attempt.pk), message_id_header(message), content)
 
 
 # Seconds that a hand-over took lately, by sender id.

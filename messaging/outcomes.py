@@ -182,9 +182,9 @@ def count(outcome: Outcome) -> None:
     """Metrics and one log line, after the commit."""
     message, sender = outcome.job.claim.message, outcome.job.sender
     word = word_of(outcome.result)
-    metrics.ATTEMPTS.labels(message.channel, sender.name, word).inc()
+    metrics.attempts(message.channel, sender.name, word).inc()
     if word == Attempt.Outcome.ACCEPTED:
-        metrics.LATENCY_SECONDS.labels(message.channel, message.lane).observe(
+        metrics.latency_seconds(message.channel, message.lane).observe(
             max(0.0, (outcome.at - message.created_at).total_seconds())
         )
     # A message that went well has its row; a line for each would cost more than sending it.

@@ -218,6 +218,10 @@ class ChannelAdapter(ABC):
         value = place.get(name)
         return option.default if value in (None, "") else value
 
+    def expect(self, upcoming: Outbound) -> None:  # noqa: B027
+        """Probably `upcoming` is sent after the next one: a hint, for providers that can be told of
+        it in the same breath. Its attempt is marked already."""
+
     @abstractmethod
     def send(self, outbound: Outbound) -> Receipt:
         """Hand one message over, or raise exactly one `DeliveryError`."""

@@ -74,6 +74,11 @@ class Connections:
             old.close()
         return adapter
 
+    def is_wanted(self, sender_id: int) -> bool:
+        """Whether somebody urgent waits for a connection of this sender."""
+        mine = self._accounts.get(sender_id)
+        return mine is not None and time.monotonic() < mine.kept_until
+
     def give_back(self, adapter: ChannelAdapter) -> None:
         with self._lock:
             mine = self._accounts[adapter.account.sender_id]

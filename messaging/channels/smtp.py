@@ -29,7 +29,7 @@ from messaging.channels.base import (
 )
 from messaging.channels.mime import check_person, serialize
 from messaging.channels.smtp_dialogue import Dialogue, Seconds
-from messaging.channels.smtp_envelope import Stale, hand_over
+from messaging.channels.smtp_envelope import Envelope, Stale, hand_over
 from messaging.channels.smtp_opening import Endpoint, opening
 
 # Seconds. A short wait after the final dot makes duplicates: the server may be working.
@@ -65,6 +65,9 @@ class SmtpEmail(ChannelAdapter):
     def __init__(self, account: Account) -> None:
         super().__init__(account)
         self._dialogue: Dialogue | None = None
+        self._upcoming: Outbound | None = None
+        # The attempt whose envelope went out behind the message before it.
+        self._announced = ""
 
     @classmethod
     def problems(cls, options: dict[str, object], credentials: dict[str, object]) -> dict[str, str]:
@@ -86,7 +89,11 @@ class SmtpEmail(ChannelAdapter):
             found.setdefault("password", "A username and a password belong together.")
         return found
 
+    def expect(self, upcoming: Outbound) -> None:
+        self._upcoming = upcoming
+
     def send(self, outbound: Outbound) -> Receipt:
+        upcoming, self._upcoming = self._upcoming, None
         try:
             check_person(self.account.from_name, self.account.from_address)
         except ValueError as error:
@@ -102,14 +109,18 @@ class SmtpEmail(ChannelAdapter):
             raise PermanentFailure(
                 "rejected", phase="serialize", words=f"{type(error).__name__}"
             ) from error
-        kept = self._fresh()
+        envelope = Envelope(self.account.from_address, outbound.content.recipients())
+        is_announced, self._announced = self._announced == outbound.attempt_id, ""
+        kept = self._dialogue if is_announced else self._fresh()
         if kept is not None:
             with contextlib.suppress(Stale):
-                return self._hand_over(kept, outbound, data, is_reused=True)
+                return self._hand_over(
+                    kept, envelope, data, upcoming, is_reused=True, is_announced=is_announced
+                )
         for _ in self._opening():
             pass
         assert self._dialogue is not None
-        return self._hand_over(self._dialogue, outbound, data, is_reused=False)
+        return self._hand_over(self._dialogue, envelope, data, upcoming)
 
     def probe(self) -> Iterator[ProbeStep]:
         started = time.monotonic()
@@ -129,15 +140,30 @@ class SmtpEmail(ChannelAdapter):
             dialogue.quit(seconds=GOOD_BYE)
 
     def _hand_over(
-        self, dialogue: Dialogue, outbound: Outbound, data: bytes, *, is_reused: bool
+        self,
+        dialogue: Dialogue,
+        envelope: Envelope,
+        data: bytes,
+        upcoming: Outbound | None,
+        *,
+        is_reused: bool = False,
+        is_announced: bool = False,
     ) -> Receipt:
-        return hand_over(
-            dialogue,
-            sender=self.account.from_address,
-            recipients=outbound.content.recipients(),
-            data=data,
-            is_reused=is_reused,
-        )
+        following = None
+        if upcoming is not None and dialogue.messages + 1 < REUSE_MESSAGES:
+            following = Envelope(self.account.from_address, upcoming.content.recipients())
+        try:
+            return hand_over(
+                dialogue,
+                envelope,
+                data,
+                following=following,
+                is_reused=is_reused,
+                is_announced=is_announced,
+            )
+        finally:
+            if upcoming is not None and dialogue.is_announced:
+                self._announced = upcoming.attempt_id
 
     def _fresh(self) -> Dialogue | None:
         """The dialogue that was kept open, if it is worth a try."""

@@ -42,6 +42,7 @@ class Connection:
         self._lines: list[bytes] = []
         self._size = 0
         self.awaited = 0
+        self.unwritten = 0
         self._socket = _connected(host, port, deadline)
         # Nothing here is written in small pieces for the system to gather.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -71,18 +72,17 @@ class Connection:
 
     def write_commands(self, commands: list[str], *, deadline: float) -> None:
         """All in one write; a reply to each is to be read after it."""
-        for command in commands:
-            if "\r" in command or "\n" in command:
-                raise ValueError("a line break in a command")
         self.awaited += len(commands)
-        self.write(("\r\n".join(commands) + "\r\n").encode("ascii"), deadline=deadline)
+        self.write(on_the_wire(commands), deadline=deadline)
 
     def write(self, data: bytes, *, deadline: float) -> None:
-        """If this raises, the system did not take all of it."""
+        """If this raises, the system did not take the last `unwritten` bytes of it."""
         rest = memoryview(data)
+        self.unwritten = len(rest)
         while rest:
             try:
                 rest = rest[self._socket.send(rest) :]
+                self.unwritten = len(rest)
             except ssl.SSLWantReadError:
                 _wait(self._readable, deadline)
             except (BlockingIOError, ssl.SSLWantWriteError):
@@ -135,6 +135,14 @@ class Connection:
         if found:
             self._lines, self._size = [], 0
         return found
+
+
+def on_the_wire(commands: list[str]) -> bytes:
+    """Raises `ValueError` for what is no command."""
+    for command in commands:
+        if "\r" in command or "\n" in command:
+            raise ValueError("a line break in a command")
+    return ("\r\n".join(commands) + "\r\n").encode("ascii")
 
 
 def _connected(host: str, port: int, deadline: float) -> socket.socket:

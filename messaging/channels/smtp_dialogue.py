@@ -34,6 +34,8 @@ class Dialogue:
         # False from the first command of a message to the reply to its final dot, so that a
         # dialogue that was torn off in between is not taken up again.
         self.is_at_rest = False
+        # The envelope of the next message went out behind the final dot of the last one.
+        self.is_announced = False
         self._connection: Connection | None = None
 
     @property
@@ -128,7 +130,7 @@ class Dialogue:
     def drop(self) -> None:
         """Hang up without a word: the server does not listen, or must not hear more."""
         connection, self._connection = self._connection, None
-        self.is_at_rest = False
+        self.is_at_rest = self.is_announced = False
         if connection is not None:
             connection.close()
 

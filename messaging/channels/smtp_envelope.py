@@ -7,6 +7,7 @@ and not as many as it has recipients and three more.
 import contextlib
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from core.crash import crash_at, is_armed
 from messaging.channels.base import (
@@ -18,7 +19,7 @@ from messaging.channels.base import (
     TemporaryFailure,
     without_code,
 )
-from messaging.channels.smtp_connection import Reply
+from messaging.channels.smtp_connection import Reply, on_the_wire
 from messaging.channels.smtp_dialogue import Dialogue, describe
 from messaging.channels.smtp_replies import judge_data, judge_mail, judge_rcpt, shown_code
 
@@ -33,18 +34,37 @@ class Stale(Exception):
     """A connection that was kept open turned out to be closed before anything was handed over."""
 
 
+class Envelope(NamedTuple):
+    """Who a message is from, and positions and addresses of whom it is for."""
+
+    sender: str
+    recipients: list[tuple[str, str]]
+
+    def commands(self) -> list[str]:
+        """MAIL, RCPT for everyone, DATA."""
+        recipients = [f"RCPT TO:<{address}>" for _, address in self.recipients]
+        return [f"MAIL FROM:<{self.sender}>", *recipients, "DATA"]
+
+
 def hand_over(
     dialogue: Dialogue,
-    *,
-    sender: str,
-    recipients: list[tuple[str, str]],
+    envelope: Envelope,
     data: bytes,
-    is_reused: bool,
+    *,
+    following: Envelope | None = None,
+    is_reused: bool = False,
+    is_announced: bool = False,
 ) -> Receipt:
-    """`recipients` are positions and addresses. Raises one `DeliveryError`, or `Stale`."""
-    refused = _agree(dialogue, sender, recipients, is_reused=is_reused)
-    reply = _send(dialogue, data)
-    dialogue.rest()
+    """Raises one `DeliveryError`, or `Stale`.
+
+    `following` is the next message's envelope: where the server takes it, it leaves with the final
+    dot of this one (RFC 2920, section 3.1), which saves a round trip, and `dialogue.is_announced`
+    says so. `is_announced`: this one's left like that.
+    """
+    refused = _agree(dialogue, envelope, is_reused=is_reused, is_announced=is_announced)
+    reply = _send(dialogue, data, following)
+    if not dialogue.is_announced:
+        dialogue.rest()
     dialogue.messages += 1
     shown = shown_code(reply.code, reply.words)
     return Receipt(
@@ -72,18 +92,18 @@ def stuffed(data: bytes) -> bytes:
 
 
 def _agree(
-    dialogue: Dialogue, sender: str, recipients: list[tuple[str, str]], *, is_reused: bool
+    dialogue: Dialogue, envelope: Envelope, *, is_reused: bool, is_announced: bool
 ) -> Refused:
-    """MAIL, RCPT for everyone, DATA: up to where the server waits for the text. Returns who was
-    refused; raises when nobody was taken."""
-    commands = [f"MAIL FROM:<{sender}>", *(f"RCPT TO:<{address}>" for _, address in recipients)]
-    commands.append("DATA")
+    """Up to where the server waits for the text. Returns who was refused; raises when nobody was
+    taken."""
+    commands, recipients = envelope.commands(), envelope.recipients
     reply_to: Callable[[str, str], Reply] = dialogue.ask
     is_pipelined = "PIPELINING" in dialogue.extensions
-    dialogue.is_at_rest = False
+    dialogue.is_at_rest = dialogue.is_announced = False
     try:
         if is_pipelined:
-            dialogue.say("mail", commands)
+            if not is_announced:
+                dialogue.say("mail", commands)
             reply_to = _listener(dialogue)
         reply = reply_to("mail", commands[0])
     except SenderFailure:
@@ -117,7 +137,7 @@ def _listener(dialogue: Dialogue) -> Callable[[str, str], Reply]:
     return lambda phase, _: dialogue.listen(phase)
 
 
-def _send(dialogue: Dialogue, data: bytes) -> Reply:
+def _send(dialogue: Dialogue, data: bytes, following: Envelope | None) -> Reply:
     """The text and its final dot; returns the reply that takes it. Until the last byte is with the
     system the server cannot have the message; from then on only a whole reply says whether."""
     connection = dialogue.connection
@@ -127,6 +147,10 @@ def _send(dialogue: Dialogue, data: bytes) -> Reply:
         words = "The server spoke out of turn."
         raise refusal or SenderFailure("transient", phase="data", words=words)
     text = stuffed(data)
+    commands: list[str] = []
+    if following is not None and "PIPELINING" in dialogue.extensions:
+        commands = following.commands()
+    behind = on_the_wire(commands) if commands else b""
     deadline = time.monotonic() + dialogue.seconds.data
     try:
         if __debug__ and is_armed("mid_data"):
@@ -134,11 +158,14 @@ def _send(dialogue: Dialogue, data: bytes) -> Reply:
             connection.write(text[:half], deadline=deadline)
             crash_at("mid_data")
             text = text[half:]
-        connection.write(text, deadline=deadline)
+        connection.write(text + behind, deadline=deadline)
     except OSError as error:
-        words = describe(error)
-        refusal = _last_words(dialogue)
-        raise refusal or SenderFailure("transient", phase="data", words=words) from error
+        if connection.unwritten > len(behind):
+            words = describe(error)
+            refusal = _last_words(dialogue)
+            raise refusal or SenderFailure("transient", phase="data", words=words) from error
+        # The whole message is out, only not what stands behind it: its answer counts.
+    connection.awaited += 1 + len(commands)
     if __debug__:
         crash_at("after_dot")
     try:
@@ -148,8 +175,13 @@ def _send(dialogue: Dialogue, data: bytes) -> Reply:
         raise OutcomeUnknown("no_answer", phase="final_dot", words=describe(error)) from error
     if __debug__:
         crash_at("after_reply")
+    dialogue.is_announced = bool(commands) and not connection.unwritten
     if 400 <= reply.code < 600:
-        dialogue.give_up(judge_data("final_dot", reply.code, reply.words))
+        refused = judge_data("final_dot", reply.code, reply.words)
+        if dialogue.is_announced and reply.code != 421:
+            # The next one is under way already.
+            raise refused
+        dialogue.give_up(refused)
     if not 200 <= reply.code < 300:
         dialogue.drop()
         words = f"{reply.code} {reply.words}"

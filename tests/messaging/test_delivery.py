@@ -160,13 +160,13 @@ def test_a_message_that_may_go_out_once_only_is_in_a_group_of_its_own(adapter, m
     for policy in ("at_least_once",) * 4 + ("at_most_once",) + ("at_least_once",) * 4:
         make_message(application=application, policy=policy)
     groups = []
-    start = lines.Lines.start
+    extend = lines.Line.extend
 
-    def record(self, group, adapter):
+    def record(self, group):
         groups.append([job.claim.message.policy for job, _ in group])
-        start(self, group, adapter)
+        extend(self, group)
 
-    monkeypatch.setattr(lines.Lines, "start", record)
+    monkeypatch.setattr(lines.Line, "extend", record)
 
     drain()
 

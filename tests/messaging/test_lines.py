@@ -1,16 +1,21 @@
 """What a group does not get to, and which connections there are."""
 
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
+from django.db import connection
 
 from messaging import lines
 from messaging.attempts import Job, new_attempts
 from messaging.channels.base import Receipt, SenderFailure
 from messaging.channels.registry import Connections
+from messaging.models import Attempt
 from messaging.states import Claim
 from tests.factories import NOON, drain, make_application, make_message, make_sender
+from tests.installation import until
 from tests.messaging.channels.outbound import make_account
 
 
@@ -37,7 +42,7 @@ class Stage:
         self.lines.start(self.group, self.adapter)
         outcomes = []
         while self.lines.are_busy:
-            outcomes += self.lines.collect(seconds=1)
+            outcomes += self.lines.collect(seconds=1, linger=0)
         assert [outcome.attempt for outcome in outcomes] == [mark for _, mark in self.group]
         return [type(outcome.result).__name__ for outcome in outcomes]
 
@@ -75,13 +80,98 @@ def test_leases_that_run_out_within_a_group_stop_it_there(stage):
     assert stage.words() == ["Receipt", "NoneType", "NoneType"]
 
 
-def test_a_group_that_takes_too_long_gives_back_what_is_left(stage):
+def test_what_waited_too_long_behind_others_is_given_back(stage):
     def take_long():
-        stage.seconds += lines.LONGEST_GROUP * 0.6
+        stage.seconds += lines.LONGEST_WAIT * 0.6
 
     stage.happens = take_long
 
     assert stage.words() == ["Receipt", "Receipt", "NoneType"]
+
+
+def make_line(stage, count):
+    """A line with the first `count` of the group, which nobody works yet."""
+    return lines.Line(stage.group[:count], stage.adapter)
+
+
+def test_what_was_promised_to_a_line_is_waited_for_and_comes_last(stage):
+    line = make_line(stage, 1)
+    assert line.promise()
+    seen = []
+
+    def work():
+        while (marked := line.next()) is not None:
+            seen.append(marked[1])
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    until(lambda: seen and not line.pending(), seconds=5, what="the first one")
+    is_waiting = thread.is_alive()
+    line.extend(stage.group[1:])
+    thread.join(5)
+
+    assert is_waiting
+    assert seen == [attempt for _, attempt in stage.group]
+
+
+def test_a_promise_that_is_not_kept_ends_the_line(stage):
+    line = make_line(stage, 1)
+    line.next()
+    line.promise()
+
+    line.extend([])
+
+    assert line.next() is None
+    assert not line.promise()
+
+
+def test_a_line_that_ends_early_returns_what_it_was_promised(stage):
+    line = make_line(stage, 1)
+    line.next()
+    line.promise()
+    with ThreadPoolExecutor(1) as pool:
+        left = pool.submit(line.end)
+        line.extend(stage.group[1:])
+
+    assert left.result(5) == stage.group[1:]
+    assert not line.promise()
+
+
+def test_a_line_that_worked_for_long_gets_no_more_so_that_others_have_its_connection(stage):
+    line = make_line(stage, 3)
+    was_open = line.takes_more()
+
+    stage.seconds += lines.LONGEST_LINE
+
+    assert (was_open, line.takes_more()) == (True, False)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("lane", "most"), [("high", 1), ("normal", 2), ("bulk", 2)])
+def test_a_slow_provider_has_the_next_message_marked_but_not_in_high(
+    adapter, monkeypatch, lane, most
+):
+    sender = make_sender(max_connections=2)
+    application = make_application()
+    for _ in range(8):
+        make_message(application=application, lane=lane)
+    lines.PACE[sender.pk] = 0.05
+    send, marked = adapter.send, []
+
+    def look(self, outbound):
+        time.sleep(0.05)
+        marked.append(Attempt.objects.filter(outcome="").count())
+        connection.close()
+        return send(self, outbound)
+
+    monkeypatch.setattr(adapter, "send", look)
+
+    drain(lane=lane)
+
+    # One connection is kept for what is urgent.
+    assert max(marked) <= most * (2 if lane == "high" else 1)
+    assert lane == "high" or max(marked) == most
+    assert Attempt.objects.filter(outcome="accepted").count() == 8
 
 
 @pytest.mark.parametrize(("lane", "limits"), [("high", {2}), ("normal", {1}), ("bulk", {1})])

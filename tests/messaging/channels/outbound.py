@@ -15,12 +15,12 @@ PROVIDER_OPTIONS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
 }
 
 
-def make_outbound(**content: Any) -> Outbound:
+def make_outbound(*, attempt_id: str = "attempt-1", **content: Any) -> Outbound:
     fields: dict[str, Any] = {"to": [("Ann", "ann@example.com")], "subject": "Hello"}
     if not {"html", "text"} & content.keys():
         fields["html"] = "<p>Hello</p>"
     return Outbound(
-        attempt_id="attempt-1",
+        attempt_id=attempt_id,
         message_id="<message-1@notifications.example.com>",
         content=EmailContent(**fields | content),
     )
