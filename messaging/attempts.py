@@ -47,7 +47,8 @@ class Outcome:
     at: datetime
 
 
-# `IS TRUE` keeps the plan off the index of leases: it would read all that is being sent.
+# `|| ''` keeps the plan off the index of leases: it would read all that was sent lately, a third of
+# a drain's CPU in the database.
 START = """
     INSERT INTO messaging_attempt (
         id, message_id, sender_id, lease_token, started_at, decision, worker, outcome, kind, phase,
@@ -58,8 +59,8 @@ START = """
     FROM messaging_message AS message
     JOIN unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::integer[], %s::jsonb[])
         AS mark (id, message_id, sender_id, lease_token, decision) ON mark.message_id = message.id
-    WHERE message.id = ANY(%s::uuid[]) AND message.status = 'sending'
-        AND message.lease_token = mark.lease_token AND (message.leased_until > %s) IS TRUE
+    WHERE message.id = ANY(%s::uuid[]) AND message.status || '' = 'sending'
+        AND message.lease_token = mark.lease_token AND message.leased_until > %s
     FOR SHARE OF message
     RETURNING id
 """

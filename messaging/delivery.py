@@ -34,7 +34,8 @@ from messaging.sender_health import Health
 
 log = structlog.get_logger(__name__)
 
-BATCH = 100
+# How many messages one claim takes. To give a batch its senders costs the same, however large it is.
+BATCH: dict[str, int] = {Lane.HIGH: 100, Lane.NORMAL: 100, Lane.BULK: 250}
 # One connection is given about so many seconds of work at a time, and half of it again when the
 # first half is done, so that it need not wait for a commit. No more than `GROUP` messages.
 GROUP = 10
@@ -51,6 +52,8 @@ AHEAD, ALLOT_EVERY = 1.0, 0.05
 SLICE_SECONDS: dict[str, float] = {Lane.HIGH: 10.0, Lane.NORMAL: 5.0, Lane.BULK: 2.0}
 # How long an outcome may wait for others, to be committed together.
 LINGER: dict[str, float] = {Lane.HIGH: 0.0, Lane.NORMAL: 0.005, Lane.BULK: 0.005}
+# In this last part of it nothing new is claimed, so that little has to be handed back at its end.
+LAST_PART = 0.15
 # How often the others look whether `high` has something due, and for how long they then do that.
 LOOK_EVERY, URGENT_SECONDS = 0.1, 1.0
 # A provider that owes an answer for longer gets nothing new; what waits for it goes elsewhere.
@@ -91,6 +94,7 @@ class _Drain:
         self.lane = lane
         self.clock = clock
         self.ends_at = time.monotonic() + seconds
+        self.claims_until = self.ends_at - seconds * LAST_PART
         self.looked_at = time.monotonic()
         self.allotted_at = 0.0
         # Asked for here: at import it would be the parent's id, the same for all its children.
@@ -150,7 +154,7 @@ class _Drain:
         return time.monotonic() < self.ends_at and not stopping.is_set()
 
     def _may_take_more(self) -> bool:
-        return self.is_more and self._is_open()
+        return self.is_more and self._is_open() and time.monotonic() < self.claims_until
 
     def _let_urgent_pass(self) -> None:
         """Whatever this drain does, `high` does not wait until its slice is over."""
@@ -168,10 +172,14 @@ class _Drain:
         capacity = self._capacity()
         is_room = any(capacity.values()) or not capacity
         claimed = 0
-        if self.is_more and is_room and self._startable() <= max(GROUP, self.lines.total()):
-            claimed = self.holdings.claim(BATCH)
+        if (
+            self._may_take_more()
+            and is_room
+            and self._startable() <= max(GROUP, self.lines.total())
+        ):
+            claimed = self.holdings.claim(BATCH[self.lane])
             self.total += claimed
-            self.is_more = claimed == BATCH
+            self.is_more = claimed == BATCH[self.lane]
         # Those that wait for a sender who is busy need no answer at every turn.
         is_time = claimed or time.monotonic() - self.allotted_at > ALLOT_EVERY
         if not (self.holdings.waiting and is_time):
