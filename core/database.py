@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, cast
 
 from django.db import InterfaceError, OperationalError, connection
@@ -35,17 +36,36 @@ def prepared_cursor() -> AbstractContextManager[CursorWrapper]:
     40 instead of 80 us here and 180 instead of 250 us there. Only for statements whose best plan
     does not depend on how large the tables have grown since: a plan is kept.
     """
+    return _server_cursor("ServerBindingCursor")
+
+
+def planned_cursor() -> AbstractContextManager[CursorWrapper]:
+    """The same, planned anew at each run: for statements with many values."""
+    return _server_cursor("Planned")
+
+
+def _server_cursor(kind: str) -> AbstractContextManager[CursorWrapper]:
     if connection.vendor != "postgresql":
         return cast(AbstractContextManager[CursorWrapper], connection.cursor())
-    from django.db.backends.postgresql.base import ServerBindingCursor
-
     wrapper: Any = connection
     wrapper.close_if_health_check_failed()
     wrapper.ensure_connection()
     make = wrapper.make_debug_cursor if wrapper.queries_logged else wrapper.make_cursor
     with wrapper.wrap_database_errors:
-        cursor = cast(Any, ServerBindingCursor)(wrapper.connection)
+        cursor = _cursors()[kind](wrapper.connection)
         return cast(AbstractContextManager[CursorWrapper], make(cursor))
+
+
+@cache
+def _cursors() -> dict[str, Any]:
+    """Only here: without PostgreSQL nothing of it is imported."""
+    from django.db.backends.postgresql.base import ServerBindingCursor
+
+    class Planned(ServerBindingCursor):
+        def execute(self, query: Any, params: Any = None, **_: Any) -> Any:
+            return super().execute(query, params, prepare=False)  # type: ignore[misc]
+
+    return {kind.__name__: kind for kind in (ServerBindingCursor, Planned)}
 
 
 def _ask(sql: str, parameters: Sequence[Any]) -> tuple[Any, ...] | None:

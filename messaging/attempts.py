@@ -4,11 +4,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection
 
+from core.database import planned_cursor
+from core.ids import uuid7
 from core.masking import mask_addresses, printable
 from messaging import states
 from messaging.channels.base import (
@@ -37,12 +39,24 @@ class Job:
     reserved_at: datetime
 
 
+class Mark(NamedTuple):
+    """The beginning of an `Attempt`: without it nothing may be handed over."""
+
+    pk: UUID
+    message_id: UUID
+    sender_id: int
+    lease_token: int
+    started_at: datetime
+    decision: dict[str, Any]
+    worker: str
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of a job; `result` is None for one that was not handed over at all."""
 
     job: Job
-    attempt: Attempt
+    attempt: Mark | Attempt
     result: Receipt | DeliveryError | None
     at: datetime
 
@@ -76,22 +90,23 @@ def without_words(outcome: Outcome) -> Outcome:
     return replace(outcome, result=result)
 
 
-def new_attempts(jobs: Sequence[Job], *, worker: str, now: datetime) -> list[Attempt]:
-    """The marks without which nothing may be handed over, not written yet."""
+def new_marks(jobs: Sequence[Job], *, worker: str, now: datetime) -> list[Mark]:
+    """Not written yet."""
     return [
-        Attempt(
-            message_id=job.claim.message.pk,
-            sender_id=job.sender.pk,
-            lease_token=job.claim.lease_token,
-            started_at=now,
-            decision=job.decision,
-            worker=worker,
+        Mark(
+            uuid7(),
+            job.claim.message.pk,
+            job.sender.pk,
+            job.claim.lease_token,
+            now,
+            job.decision,
+            worker,
         )
         for job in jobs
     ]
 
 
-def start_attempts(attempts: Sequence[Attempt]) -> set[UUID]:
+def start_attempts(marks: Sequence[Mark]) -> set[UUID]:
     """Write the marks; the caller commits them. Returns those with which one may hand over.
 
     The others' leases are lost: they belong to others, and this drain, which may have slept, must
@@ -99,31 +114,34 @@ def start_attempts(attempts: Sequence[Attempt]) -> set[UUID]:
     `START` makes it pass over a message whose mark is being written.
     """
     if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute(START, starting_values(attempts))
+        with planned_cursor() as cursor:
+            cursor.execute(START, starting_values(marks))
             return {row[0] for row in cursor.fetchall()}
     # SQLite: one writer at a time, so nobody moves what was just looked at.
-    tokens = {attempt.message_id: attempt.lease_token for attempt in attempts}
-    held = states.still_held(tokens, now=attempts[0].started_at)
-    ours = [a for a in attempts if a.message_id in held and a.lease_token == tokens[a.message_id]]
-    Attempt.objects.bulk_create(ours)
-    return {attempt.pk for attempt in ours}
+    tokens = {mark.message_id: mark.lease_token for mark in marks}
+    held = states.still_held(tokens, now=marks[0].started_at)
+    ours = [m for m in marks if m.message_id in held and m.lease_token == tokens[m.message_id]]
+    Attempt.objects.bulk_create(
+        Attempt(id=mark.pk, **{name: getattr(mark, name) for name in Mark._fields[1:]})
+        for mark in ours
+    )
+    return {mark.pk for mark in ours}
 
 
-def starting_values(attempts: Sequence[Attempt]) -> list[Any]:
+def starting_values(marks: Sequence[Mark]) -> list[Any]:
     """The parameters of `START`."""
-    now, worker = attempts[0].started_at, attempts[0].worker
-    # The attempts of one batch share a few decisions.
+    now, worker = marks[0].started_at, marks[0].worker
+    # Those of one batch share a few decisions.
     told: dict[int, str] = {}
-    for attempt in attempts:
-        if id(attempt.decision) not in told:
-            told[id(attempt.decision)] = json.dumps(attempt.decision)
-    messages = [attempt.message_id for attempt in attempts]
+    for mark in marks:
+        if id(mark.decision) not in told:
+            told[id(mark.decision)] = json.dumps(mark.decision)
+    messages = [mark.message_id for mark in marks]
     return [
-        *(now, worker, [attempt.pk for attempt in attempts], messages),
-        [attempt.sender_id for attempt in attempts],
-        [attempt.lease_token for attempt in attempts],
-        [told[id(attempt.decision)] for attempt in attempts],
+        *(now, worker, [mark.pk for mark in marks], messages),
+        [mark.sender_id for mark in marks],
+        [mark.lease_token for mark in marks],
+        [told[id(mark.decision)] for mark in marks],
         *(messages, now),
     ]
 

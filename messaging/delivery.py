@@ -23,18 +23,18 @@ from core.crash import crash_at
 from core.flags import SharedFlag
 from core.secrets import UnreadableSecret
 from messaging import doorbell, states
-from messaging.attempts import Job, Outcome, new_attempts
+from messaging.attempts import Job, Mark, Outcome, new_marks
 from messaging.channels.base import Account, ChannelAdapter, SenderFailure
 from messaging.channels.registry import connections
 from messaging.holdings import Holdings
 from messaging.lines import LONGEST_WAIT, PACE, Line, Lines
-from messaging.models import Attempt, Lane, Policy, Sender
+from messaging.models import Lane, Policy, Sender
 from messaging.outcomes import DATABASE_AWAY, commit, count
 from messaging.sender_health import Health
 
 log = structlog.get_logger(__name__)
 
-# How many messages one claim takes. To give a batch its senders costs the same, however large it is.
+# How many messages one claim takes. To give them senders costs the same, however many there are.
 BATCH: dict[str, int] = {Lane.HIGH: 100, Lane.NORMAL: 100, Lane.BULK: 250}
 # One connection is given about so many seconds of work at a time, and half of it again when the
 # first half is done, so that it need not wait for a commit. No more than `GROUP` messages.
@@ -337,7 +337,7 @@ class _Drain:
         self,
         group: list[Job],
         way: Line | ChannelAdapter | SenderFailure,
-        marks: dict[Job, Attempt],
+        marks: dict[Job, Mark],
     ) -> None:
         """Those without a mark are not ours any more."""
         marked = [(job, marks[job]) for job in group if job in marks]
@@ -356,13 +356,13 @@ class _Drain:
 
     # --- records ---------------------------------------------------------------------------------
 
-    def _commit(self, outcomes: list[Outcome], jobs: list[Job]) -> dict[Job, Attempt]:
+    def _commit(self, outcomes: list[Outcome], jobs: list[Job]) -> dict[Job, Mark]:
         """Write both, sort what came of it, and return the marks that were written.
 
         Outcomes are facts: while the database is away they are tried again until it is back. Nobody
         knows then whether the marks were written, so their jobs are not started but written down as
         not handed over."""
-        marks = new_attempts(jobs, worker=self.worker, now=self.clock())
+        marks = new_marks(jobs, worker=self.worker, now=self.clock())
         may_be_late = self.holdings.has_lost or not self.holdings.are_safe()
         patience_ends_at = time.monotonic() + (DATABASE_PATIENCE if outcomes else OWED_PATIENCE)
         while True:

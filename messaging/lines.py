@@ -18,7 +18,7 @@ from django.conf import settings
 
 from core.clock import Clock
 from messaging import metrics
-from messaging.attempts import INTERNAL_ERROR, Job, Outcome
+from messaging.attempts import INTERNAL_ERROR, Job, Mark, Outcome
 from messaging.channels.base import (
     ChannelAdapter,
     DeliveryError,
@@ -30,7 +30,7 @@ from messaging.channels.base import (
     content_from_json,
 )
 from messaging.channels.registry import connections
-from messaging.models import Attempt, Message
+from messaging.models import Message
 from messaging.states import HeldMessage
 
 log = structlog.get_logger(__name__)
@@ -44,7 +44,7 @@ LONGEST_WAIT = 1.0
 # A line that gets more and more ends after this, so that others have a turn with its connection.
 LONGEST_LINE = 0.5
 
-Marked = tuple[Job, Attempt]
+Marked = tuple[Job, Mark]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Line:
         self.started = time.monotonic()
         self._changed = threading.Condition()
         # Each with the time at which it was given.
-        self._left: deque[tuple[Job, Attempt, float]] = deque()
+        self._left: deque[tuple[Job, Mark, float]] = deque()
         # More is on its way: the drain commits its marks.
         self._is_promised = False
         self._is_over = False
@@ -99,7 +99,7 @@ class Line:
     def takes_more(self) -> bool:
         return not self._is_over and time.monotonic() - self.started < LONGEST_LINE
 
-    def next(self) -> tuple[Job, Attempt, float] | None:
+    def next(self) -> tuple[Job, Mark, float] | None:
         """What is to be handed over now; waits for what is promised. None ends the line."""
         with self._changed:
             while self._is_promised and not self._left:
@@ -111,7 +111,7 @@ class Line:
                 return None
             return self._left.popleft()
 
-    def after_next(self) -> tuple[Job, Attempt] | None:
+    def after_next(self) -> Marked | None:
         with self._changed:
             return self._left[0][:2] if self._left else None
 
@@ -235,7 +235,7 @@ class Lines:
             return OutcomeUnknown(INTERNAL_ERROR, words=type(error).__name__)
 
 
-def _outbound(job: Job, attempt: Attempt) -> Outbound | PermanentFailure:
+def _outbound(job: Job, attempt: Mark) -> Outbound | PermanentFailure:
     message = job.claim.message
     try:
         content = content_from_json(message.channel, message.content)

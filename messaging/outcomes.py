@@ -15,12 +15,14 @@ from django.db import (
     transaction,
 )
 
+from core.database import planned_cursor
 from core.masking import mask_addresses
 from messaging import metrics, retries, states
 from messaging.attempts import (
     CLOSE_ACCEPTED,
     INTERNAL_ERROR,
     START,
+    Mark,
     Outcome,
     close_attempts,
     closing_values,
@@ -50,7 +52,7 @@ MAILBOX_FULL_FOR = timedelta(hours=24)
 
 
 def commit(
-    outcomes: Sequence[Outcome], marks: Sequence[Attempt], *, health: Health, may_be_late: bool
+    outcomes: Sequence[Outcome], marks: Sequence[Mark], *, health: Health, may_be_late: bool
 ) -> tuple[set[int], set[UUID]]:
     """In one commit: `outcomes`, and the marks of what is handed over next.
 
@@ -77,7 +79,7 @@ def commit(
 
 
 def _commit_together(
-    outcomes: Sequence[Outcome], marks: Sequence[Attempt], health: Health, may_be_late: bool
+    outcomes: Sequence[Outcome], marks: Sequence[Mark], health: Health, may_be_late: bool
 ) -> tuple[set[int], set[UUID]]:
     is_simple = not may_be_late and all(isinstance(o.result, Receipt) for o in outcomes)
     if is_simple and connection.vendor == "postgresql":
@@ -94,7 +96,7 @@ def _commit_together(
         return out, start_attempts(marks) if marks else set()
 
 
-def _commit_at_once(outcomes: Sequence[Outcome], marks: Sequence[Attempt]) -> set[UUID]:
+def _commit_at_once(outcomes: Sequence[Outcome], marks: Sequence[Mark]) -> set[UUID]:
     """All went well: one statement, which is its own transaction, instead of five."""
     statements: list[str] = []
     values: list[Any] = []
@@ -106,7 +108,7 @@ def _commit_at_once(outcomes: Sequence[Outcome], marks: Sequence[Attempt]) -> se
         values += starting_values(marks)
     *before, last = statements
     parts = [f"part_{number} AS ({statement})" for number, statement in enumerate(before)]
-    with connection.cursor() as cursor:
+    with planned_cursor() as cursor:
         cursor.execute(f"WITH {', '.join(parts)} {last}" if parts else last, values)
         return {row[0] for row in cursor.fetchall()} if marks else set()
 

@@ -114,5 +114,5 @@ def _take(rows: dict[Key, SenderWindow], counters: dict[Key, _Counter], wanted: 
 
 
 def _write(row: SenderWindow) -> None:
-    """One statement a row: there are a few, and for so few a `bulk_update` costs four times more."""
+    """One statement a row: there are few, and for those `bulk_update` costs four times more."""
     SenderWindow.objects.filter(pk=row.pk).update(started_at=row.started_at, used=row.used)

@@ -9,7 +9,8 @@ from django.contrib.auth.models import Permission
 from accounts.keys import IssuedKey, issue_key
 from accounts.models import ApiKey, Application, User
 from messaging import delivery
-from messaging.models import Message, Sender, SenderGroup, Status
+from messaging.attempts import Mark
+from messaging.models import Attempt, Message, Sender, SenderGroup, Status
 
 _numbers = itertools.count(1)
 
@@ -92,3 +93,8 @@ Row = TypeVar("Row")
 
 def reloaded(row: Row) -> Row:
     return type(row).objects.get(pk=row.pk)  # type: ignore[attr-defined]
+
+
+def attempt_of(mark: Mark) -> Attempt:
+    """What became of a mark."""
+    return Attempt.objects.get(pk=mark.pk)

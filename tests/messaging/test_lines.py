@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 
 from messaging import lines
-from messaging.attempts import Job, new_attempts
+from messaging.attempts import Job, new_marks
 from messaging.channels.base import Receipt, SenderFailure
 from messaging.channels.registry import Connections
 from messaging.models import Attempt
@@ -29,7 +29,7 @@ class Stage:
         self.sender, application = make_sender(), make_application()
         claims = [Claim(make_message(application=application), 1) for _ in range(3)]
         jobs = [Job(claim, self.sender, {}, NOON) for claim in claims]
-        self.group = list(zip(jobs, new_attempts(jobs, worker="w", now=NOON), strict=True))
+        self.group = list(zip(jobs, new_marks(jobs, worker="w", now=NOON), strict=True))
         self.adapter = adapter(self.sender.account())
         self.lines = lines.Lines(channel="email", clock=lambda: NOON, is_safe=lambda: self.is_safe)
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from messaging import outcomes, states
-from messaging.attempts import Job, Outcome, new_attempts, start_attempts
+from messaging.attempts import Job, Outcome, new_marks, start_attempts
 from messaging.channels.base import (
     OutcomeUnknown,
     PermanentFailure,
@@ -15,7 +15,7 @@ from messaging.channels.base import (
 )
 from messaging.models import Attempt, Message, Reason, Status
 from messaging.sender_health import Health
-from tests.factories import NOON, make_message, make_sender, reloaded
+from tests.factories import NOON, attempt_of, make_message, make_sender, reloaded
 
 pytestmark = pytest.mark.django_db
 
@@ -39,7 +39,7 @@ def lost_claim():
 def hand_over(held, *, sender):
     """A hand-over under `held` that has no outcome yet."""
     job = Job(held, sender, {}, NOON)
-    (attempt,) = new_attempts([job], worker="w", now=NOON)
+    (attempt,) = new_marks([job], worker="w", now=NOON)
     assert start_attempts([attempt])
     return job, attempt
 
@@ -94,8 +94,8 @@ def test_a_late_no_changes_nothing_of_a_message_that_somebody_else_holds(result)
     outcomes.commit([outcome], [], health=Health(), may_be_late=True)
 
     assert Message.objects.values().get(pk=message.pk) == before
-    assert reloaded(attempt).outcome == outcomes.word_of(result)
-    assert reloaded(attempt).unknown_at == AFTER_LEASE
+    assert attempt_of(attempt).outcome == outcomes.word_of(result)
+    assert attempt_of(attempt).unknown_at == AFTER_LEASE
 
 
 @pytest.mark.parametrize("may_be_late", [True, False])
@@ -108,8 +108,8 @@ def test_a_yes_does_not_clear_the_doubt_there_was(may_be_late):
     outcomes.commit([outcome], [], health=Health(), may_be_late=may_be_late)
 
     assert reloaded(message).status == Status.SUCCESS
-    assert reloaded(attempt).outcome == Attempt.Outcome.ACCEPTED
-    assert reloaded(attempt).unknown_at == AFTER_LEASE
+    assert attempt_of(attempt).outcome == Attempt.Outcome.ACCEPTED
+    assert attempt_of(attempt).unknown_at == AFTER_LEASE
 
 
 @pytest.mark.parametrize("may_be_late", [True, False])
@@ -125,8 +125,8 @@ def test_the_outcome_that_was_written_first_stays(second, may_be_late):
         outcome = Outcome(job, attempt, result, NOON)
         outcomes.commit([outcome], [], health=Health(), may_be_late=may_be_late)
 
-    assert reloaded(attempt).outcome == Attempt.Outcome.ACCEPTED
-    assert reloaded(attempt).provider_words == "first"
+    assert attempt_of(attempt).outcome == Attempt.Outcome.ACCEPTED
+    assert attempt_of(attempt).provider_words == "first"
 
 
 def test_a_doubt_keeps_the_moment_at_which_it_began():
@@ -137,7 +137,7 @@ def test_a_doubt_keeps_the_moment_at_which_it_began():
 
     states.recover_leases(now=AFTER_LEASE)
 
-    assert reloaded(attempt).unknown_at == doubted_at
+    assert attempt_of(attempt).unknown_at == doubted_at
 
 
 def test_a_hand_over_whose_silence_is_written_down_counts_as_one_when_the_lease_is_lost():

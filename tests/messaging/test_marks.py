@@ -10,7 +10,7 @@ import pytest
 from django.db import connection, transaction
 
 from messaging import states
-from messaging.attempts import Job, new_attempts, start_attempts
+from messaging.attempts import Job, new_marks, start_attempts
 from messaging.models import Attempt, Message, Status
 from tests.factories import NOON, drain, make_application, make_message, make_sender, reloaded
 
@@ -45,7 +45,7 @@ def claim():
 
 def marks_for(claims, sender):
     jobs = [Job(claim, sender, {}, NOON) for claim in claims]
-    return new_attempts(jobs, worker="w", now=LAST_MOMENT)
+    return new_marks(jobs, worker="w", now=LAST_MOMENT)
 
 
 @contextmanager

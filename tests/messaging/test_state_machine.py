@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 )
 
 from messaging import outcomes, states
-from messaging.attempts import Job, Outcome, new_attempts
+from messaging.attempts import Job, Mark, Outcome, new_marks
 from messaging.channels.base import (
     OutcomeUnknown,
     PermanentFailure,
@@ -74,7 +74,7 @@ class Marked:
     """What a worker has in its hands after the mark was committed."""
 
     job: Job
-    attempt: Attempt
+    attempt: Mark
 
 
 class Deliveries(RuleBasedStateMachine):
@@ -177,7 +177,7 @@ class Deliveries(RuleBasedStateMachine):
         if self.alive.get(id(claim)) != self.generation:
             return multiple()
         job = Job(claim, self.sender, {}, self.now)
-        (attempt,) = new_attempts([job], worker="w", now=self.now)
+        (attempt,) = new_marks([job], worker="w", now=self.now)
         _, started = outcomes.commit([], [attempt], health=Health(), may_be_late=False)
 
         expected = self.model[claim.message.pk]
@@ -318,7 +318,7 @@ class Deliveries(RuleBasedStateMachine):
             )
             for claim in claimed.claims:
                 job = Job(claim, self.sender, {}, self.now)
-                marks = new_attempts([job], worker="w", now=self.now)
+                marks = new_marks([job], worker="w", now=self.now)
                 outcomes.commit([], marks, health=Health(), may_be_late=False)
                 outcome = Outcome(job, marks[0], ANSWERS["yes"], self.now)
                 outcomes.commit([outcome], [], health=Health(), may_be_late=False)
