@@ -51,7 +51,7 @@ AHEAD, ALLOT_EVERY = 1.0, 0.05
 # A drain works for this long and rings again, so that no lane holds a worker for good.
 SLICE_SECONDS: dict[str, float] = {Lane.HIGH: 10.0, Lane.NORMAL: 5.0, Lane.BULK: 2.0}
 # How long an outcome may wait for others, to be committed together.
-LINGER: dict[str, float] = {Lane.HIGH: 0.0, Lane.NORMAL: 0.005, Lane.BULK: 0.005}
+LINGER: dict[str, float] = {Lane.HIGH: 0.0, Lane.NORMAL: 0.005, Lane.BULK: 0.008}
 # In this last part of it nothing new is claimed, so that little has to be handed back at its end.
 LAST_PART = 0.15
 # How often the others look whether `high` has something due, and for how long they then do that.
@@ -280,7 +280,7 @@ class _Drain:
                 under_way += 1
 
     def _refill(self, sender_id: int, jobs: deque[Job], groups: list[Group]) -> None:
-        """To lines that have come through half of what they had, unless somebody urgent waits for
+        """To lines that have come through a third of what they had, unless somebody urgent waits for
         their connections. What may go out once only is never handed over beforehand."""
         most = self._most(sender_id)
         if most == 1 or connections().is_wanted(sender_id):
@@ -289,7 +289,7 @@ class _Drain:
             room = most - line.pending()
             if not jobs or jobs[0].claim.message.policy == Policy.AT_MOST_ONCE:
                 return
-            if room * 2 >= most and line.promise():
+            if room * 3 >= most and line.promise():
                 groups.append((_take_group(jobs, room), line))
 
     def _width(self, jobs: Sequence[Job], under_way: int) -> int:

@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 # Outcomes wait for the others of their group at most this long, in seconds.
 TELL_EVERY = 0.05
 # Nobody lingers for more than so many outcomes.
-WORTH_A_COMMIT = 10
+WORTH_A_COMMIT = 20
 # What was not handed over this long after its mark was committed is given back.
 LONGEST_WAIT = 1.0
 # A line that gets more and more ends after this, so that others have a turn with its connection.
@@ -89,7 +89,7 @@ class Line:
             self._left.extend((job, attempt, now) for job, attempt in group)
             self._is_promised = False
             # Early enough for the drain to bring more before the rest is gone.
-            self.tell_after = max(1, len(self._left) // 2)
+            self.tell_after = max(1, len(self._left) // 3)
             self._changed.notify()
 
     def pending(self) -> int:

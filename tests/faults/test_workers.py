@@ -12,6 +12,9 @@ from tests.faults.verifier import SILENCE, Allowed
 from tests.installation import until
 
 
+IN_HAND = "SELECT 1 FROM messaging_attempt WHERE outcome = '' LIMIT 1"
+
+
 def events(fleet: Fleet) -> dict[str, int]:
     return dict(fleet.query("SELECT kind, COUNT(*) FROM messaging_event GROUP BY kind"))
 
@@ -98,9 +101,11 @@ def test_a_worker_halted_past_its_lease_and_continued_does_no_harm(fleet, client
 
 
 def test_at_most_once_is_kept_when_workers_are_killed(fleet, clients):
-    fleet.slow_down(0.05)
+    # So slow that at the kill some are in the hands of providers whatever the moment.
+    fleet.slow_down(0.5)
     clients.start(rate=15, policy="at_most_once")
     fleet.wait_for_copies(15)
+    until(lambda: fleet.query(IN_HAND), seconds=30, what="one in the hands of a provider")
     fleet.kill("worker")
     fleet.start_worker()
     time.sleep(3)
