@@ -280,8 +280,8 @@ class _Drain:
                 under_way += 1
 
     def _refill(self, sender_id: int, jobs: deque[Job], groups: list[Group]) -> None:
-        """To lines that have come through a third of what they had, unless somebody urgent waits for
-        their connections. What may go out once only is never handed over beforehand."""
+        """To lines that are through with a third of what they had, unless somebody urgent waits
+        for their connections. What may go out once only is never handed over beforehand."""
         most = self._most(sender_id)
         if most == 1 or connections().is_wanted(sender_id):
             return

@@ -1,10 +1,13 @@
 """An installation on services of its own, with accounts that keep a ledger: nothing here is shared,
 so anything may be killed."""
 
+import contextlib
 import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+import psutil
 
 from tests.faults.accounts import PASSWORD, HttpAccount, SmtpAccount, make_certificates
 from tests.faults.clients import Clients
@@ -35,6 +38,10 @@ BEGIN
 END $$;
 CREATE TRIGGER fault_moves AFTER INSERT OR UPDATE ON messaging_message
     FOR EACH ROW EXECUTE FUNCTION fault_note_move();
+"""
+_IN_HAND = """
+SELECT worker FROM messaging_attempt JOIN messaging_message ON messaging_message.id = message_id
+WHERE outcome = '' AND status = 'sending' AND leased_until > now() ORDER BY started_at DESC
 """
 _RESET = """
 TRUNCATE fault_moves, messaging_message, messaging_attempt, messaging_event,
@@ -173,6 +180,25 @@ class Fleet(Installation):
 
     def wait_for_copies(self, count: int, *, seconds: float = 60) -> None:
         until(lambda: len(self.copies) >= count, seconds=seconds, what=f"{count} copies taken")
+
+    def wait_for_one_in_hand(self, name: str, *, seconds: float = 30) -> psutil.Process:
+        """Until a provider has a message of which a child of `name` does not know the outcome;
+        that child."""
+        found: list[psutil.Process] = []
+
+        def look() -> bool:
+            children = {child.pid: child for child in self.children(name)}
+            holders = [int(worker.rpartition(":")[2]) for (worker,) in self.query(_IN_HAND)]
+            found[:] = [children[pid] for pid in holders if pid in children]
+            return bool(found)
+
+        until(look, seconds=seconds, what="a message in the hands of a provider")
+        return found[0]
+
+    def kill_busy_child(self, name: str) -> None:
+        """The child that holds the newest message, so that it is hit."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            self.wait_for_one_in_hand(name).kill()
 
     def wait_for_statuses(self, *statuses: str, seconds: float = 120) -> None:
         """Until every message has one of `statuses`."""

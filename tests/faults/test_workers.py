@@ -12,9 +12,6 @@ from tests.faults.verifier import SILENCE, Allowed
 from tests.installation import until
 
 
-IN_HAND = "SELECT 1 FROM messaging_attempt WHERE outcome = '' LIMIT 1"
-
-
 def events(fleet: Fleet) -> dict[str, int]:
     return dict(fleet.query("SELECT kind, COUNT(*) FROM messaging_event GROUP BY kind"))
 
@@ -23,13 +20,9 @@ def kill_children_under_load(fleet: Fleet, clients: Clients, *, seconds: float) 
     # A worker whose child dies while it starts ends by itself; its supervisor starts it again.
     clients.send()
     fleet.wait_for_copies(1)
-    fleet.slow_down(0.05)
+    fleet.slow_down(0.2)
     fleet.send_under_load(
-        clients,
-        rate=15,
-        seconds=seconds,
-        every=2,
-        act=lambda: fleet.kill_children("worker", count=1),
+        clients, rate=15, seconds=seconds, every=2, act=lambda: fleet.kill_busy_child("worker")
     )
 
     # Whoever loses its worker twice without an answer is given up, and says so.
@@ -50,9 +43,10 @@ def test_a_child_killed_every_two_seconds_for_a_minute_loses_nothing(fleet, clie
 
 
 def test_a_whole_worker_killed_in_the_middle_loses_nothing(fleet, clients):
-    fleet.slow_down(0.05)
+    fleet.slow_down(0.3)
     clients.start(rate=20)
     fleet.wait_for_copies(20)
+    fleet.wait_for_one_in_hand("worker")
     fleet.kill("worker")
     time.sleep(2)
     fleet.start_worker()
@@ -81,11 +75,12 @@ def test_children_whose_parent_was_killed_end_and_another_worker_goes_on(fleet, 
 
 
 def test_a_worker_halted_past_its_lease_and_continued_does_no_harm(fleet, clients):
-    fleet.slow_down(0.05)
+    fleet.slow_down(0.3)
     # One message is in doubt at most, and all others are free for the second worker.
     fleet.start_worker("worker-2")
     clients.start(rate=20)
     fleet.wait_for_copies(20)
+    fleet.wait_for_one_in_hand("worker")
     fleet.pause("worker")
     time.sleep(8)
     taken_by_the_other = len(fleet.copies)
@@ -105,7 +100,7 @@ def test_at_most_once_is_kept_when_workers_are_killed(fleet, clients):
     fleet.slow_down(0.5)
     clients.start(rate=15, policy="at_most_once")
     fleet.wait_for_copies(15)
-    until(lambda: fleet.query(IN_HAND), seconds=30, what="one in the hands of a provider")
+    fleet.wait_for_one_in_hand("worker")
     fleet.kill("worker")
     fleet.start_worker()
     time.sleep(3)
