@@ -6,12 +6,10 @@ the outcomes that have come, the groups are handed over, and so on. A worker tha
 most the groups under way without outcomes, which the sweep finds.
 """
 
-import math
 import os
 import socket
 import threading
 import time
-from collections import deque
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -21,33 +19,21 @@ from django.db import connection, transaction
 from core.clock import Clock
 from core.crash import crash_at
 from core.flags import SharedFlag
-from core.secrets import UnreadableSecret
 from messaging import doorbell, states
 from messaging.attempts import Job, Mark, Outcome, new_marks
-from messaging.channels.base import Account, ChannelAdapter, SenderFailure
+from messaging.channels.base import ChannelAdapter, SenderFailure
 from messaging.channels.registry import connections
 from messaging.holdings import Holdings
-from messaging.lines import LONGEST_WAIT, PACE, Line, Lines
-from messaging.models import Lane, Policy, Sender
+from messaging.lines import Line, Lines
+from messaging.models import Lane
 from messaging.outcomes import DATABASE_AWAY, commit, count
+from messaging.portions import GROUP, Portion, Portions
 from messaging.sender_health import Health
 
 log = structlog.get_logger(__name__)
 
 # How many messages one claim takes. To give them senders costs the same, however many there are.
 BATCH: dict[str, int] = {Lane.HIGH: 100, Lane.NORMAL: 100, Lane.BULK: 250}
-# One connection is given about so many seconds of work at a time, and half of it again when the
-# first half is done, so that it need not wait for a commit. No more than `GROUP` messages.
-GROUP = 10
-GROUP_SECONDS = 0.05
-# Connections that are worth having where a provider answers at once: some send while the marks of
-# others are committed, and with one message a group, one commit serves several.
-FEW: dict[str, int] = {Lane.HIGH: 4, Lane.NORMAL: 2, Lane.BULK: 4}
-# Where it is slow, as many as it takes to be through with what is queued in about this long; with
-# a backlog, all that it may have.
-SLOW, SOON = 0.005, 0.2
-# A sender is given what it can do in about so many seconds; who finds all busy asks again after.
-AHEAD, ALLOT_EVERY = 1.0, 0.05
 # A drain works for this long and rings again, so that no lane holds a worker for good.
 SLICE_SECONDS: dict[str, float] = {Lane.HIGH: 10.0, Lane.NORMAL: 5.0, Lane.BULK: 2.0}
 # How long an outcome may wait for others, to be committed together.
@@ -56,6 +42,8 @@ LINGER: dict[str, float] = {Lane.HIGH: 0.0, Lane.NORMAL: 0.005, Lane.BULK: 0.008
 LAST_PART = 0.15
 # How often the others look whether `high` has something due, and for how long they then do that.
 LOOK_EVERY, URGENT_SECONDS = 0.1, 1.0
+# Those that wait for a sender who is busy ask again after so long.
+ALLOT_EVERY = 0.05
 # A provider that owes an answer for longer gets nothing new; what waits for it goes elsewhere.
 SILENT_SECONDS = 5.0
 # A drain that has nothing to do but wait for late answers leaves that to a thread after so long.
@@ -64,8 +52,6 @@ PATIENCE = 2.0
 # then their attempts stay without an outcome, and the sweep finds them. Quota that was not used is
 # worth a shorter wait.
 DATABASE_REST, DATABASE_PATIENCE, OWED_PATIENCE = 0.5, 600.0, 30.0
-
-Group = tuple[list[Job], Line | ChannelAdapter | SenderFailure]
 
 # Set when the process is about to end: drains hand back what they hold. Children see it too.
 stopping = SharedFlag()
@@ -102,7 +88,7 @@ class _Drain:
         self.holdings = Holdings(channel=channel, lane=lane, clock=clock)
         self.health = Health()
         self.lines = Lines(channel=channel, clock=clock, is_safe=self.holdings.are_safe)
-        self.accounts: dict[int, Account] = {}
+        self.portions = Portions(lane=lane, holdings=self.holdings, lines=self.lines)
         # What came of groups that are through, not written down yet.
         self.outcomes: list[Outcome] = []
         self.total = 0
@@ -169,23 +155,23 @@ class _Drain:
         silent = self._silent_senders()
         for sender_id in silent:
             self.holdings.take_away(sender_id)
-        capacity = self._capacity()
+        capacity = self.portions.capacity()
         is_room = any(capacity.values()) or not capacity
         claimed = 0
         if (
             self._may_take_more()
             and is_room
-            and self._startable() <= max(GROUP, self.lines.total())
+            and self.portions.startable() <= max(GROUP, self.lines.total())
         ):
             claimed = self.holdings.claim(BATCH[self.lane])
             self.total += claimed
-            self.is_more = claimed == BATCH[self.lane]
+            self.is_more = self.portions.has_more = claimed == BATCH[self.lane]
         # Those that wait for a sender who is busy need no answer at every turn.
         is_time = claimed or time.monotonic() - self.allotted_at > ALLOT_EVERY
         if not (self.holdings.waiting and is_time):
             return
         self.allotted_at = time.monotonic()
-        self.accounts.clear()
+        self.portions.accounts.clear()
         out = dict.fromkeys(self.lines.out, "failed just now") | silent
         look_again = timedelta(seconds=SILENT_SECONDS)
         self.holdings.allot(busy=out, capacity=capacity, look_again=look_again)
@@ -201,33 +187,13 @@ class _Drain:
             if (since := connections().silent_since(sender.pk)) is not None and since < before
         }
 
-    def _capacity(self) -> dict[int, int]:
-        """How many more messages each sender gets done before long, so that a slow one does not
-        hold what others could do."""
-        found: dict[int, int] = {}
-        for sender in self.holdings.pool.senders():
-            limit, pace = self._limit(sender), PACE.get(sender.pk)
-            ahead = max(limit, math.ceil(limit * AHEAD / pace)) if pace else GROUP * limit
-            queued = len(self.holdings.jobs.get(sender.pk, ())) + self.lines.count(sender.pk)
-            # In few large portions: to give each its sender costs more than to hold it.
-            found[sender.pk] = ahead - queued if queued * 2 <= ahead else 0
-        return found
-
-    def _startable(self) -> int:
-        """Jobs that wait for nothing but this thread."""
-        return sum(
-            len(jobs)
-            for sender_id, jobs in self.holdings.jobs.items()
-            if jobs and self._width(jobs, self.lines.count(sender_id)) > 0
-        )
-
     def _go_on(self) -> None:
         """One commit: what came of the groups that are through, and the marks of the next."""
         self.holdings.renew()
-        groups: list[Group] = []
+        groups: list[Portion] = []
         try:
             if self._is_open():
-                self._next_groups(groups)
+                self.portions.add_to(groups)
             outcomes, self.outcomes = self.outcomes, []
             jobs = [job for group, _ in groups for job in group]
             if not jobs and not outcomes:
@@ -264,74 +230,6 @@ class _Drain:
         time.sleep(DATABASE_REST)
 
     # --- hand-over -------------------------------------------------------------------------------
-
-    def _next_groups(self, groups: list[Group]) -> None:
-        """Add what can be handed over next: to lines that have little left, and to as many further
-        connections as are worth having."""
-        for sender_id, jobs in list(self.holdings.jobs.items()):
-            self._refill(sender_id, jobs, groups)
-            under_way = self.lines.count(sender_id)
-            while jobs and (free := self._width(jobs, under_way)) > 0:
-                adapter = self._borrow(jobs[0].sender)
-                if adapter is None:
-                    break
-                size = min(self._most(sender_id), math.ceil(len(jobs) / free))
-                groups.append((_take_group(jobs, size), adapter))
-                under_way += 1
-
-    def _refill(self, sender_id: int, jobs: deque[Job], groups: list[Group]) -> None:
-        """To lines that are through with a third of what they had, unless somebody urgent waits
-        for their connections. What may go out once only is never handed over beforehand."""
-        most = self._most(sender_id)
-        if most == 1 or connections().is_wanted(sender_id):
-            return
-        for line in self.lines.of(sender_id):
-            room = most - line.pending()
-            if not jobs or jobs[0].claim.message.policy == Policy.AT_MOST_ONCE:
-                return
-            if room * 3 >= most and line.promise():
-                groups.append((_take_group(jobs, room), line))
-
-    def _width(self, jobs: Sequence[Job], under_way: int) -> int:
-        """How many more connections of this sender are worth having."""
-        sender = jobs[0].sender
-        pace = PACE.get(sender.pk, 0.0)
-        wanted = math.ceil((len(jobs) + under_way) * pace / SOON)
-        limit = self._limit(sender)
-        if self.is_more and pace > SLOW:
-            wanted = limit
-        return min(len(jobs), min(limit, max(FEW[self.lane], wanted)) - under_way)
-
-    def _limit(self, sender: Sender) -> int:
-        """One connection is kept for what is urgent."""
-        spared = 0 if self.lane == Lane.HIGH else 1
-        return max(1, sender.max_connections - spared)
-
-    def _most(self, sender_id: int) -> int:
-        """How many messages one connection is given at once. All of them are in doubt if this
-        worker dies: 1 where each counts, or where the others would wait for long."""
-        pace = PACE.get(sender_id)
-        if self.lane == Lane.HIGH or pace is None or pace * 4 > LONGEST_WAIT:
-            return 1
-        return min(GROUP, 2 * max(1, int(GROUP_SECONDS / max(pace, 1e-6))))
-
-    def _borrow(self, sender: Sender) -> ChannelAdapter | SenderFailure | None:
-        """A connection, or why there can be none; None while all are in use."""
-        try:
-            if sender.pk not in self.accounts:
-                # Opening the credentials costs more than looking.
-                self.accounts[sender.pk] = sender.account()
-            return connections().borrow(
-                self.accounts[sender.pk],
-                sender.adapter,
-                limit=self._limit(sender),
-                is_urgent=self.lane == Lane.HIGH,
-            )
-        except UnreadableSecret as error:
-            return SenderFailure("misconfigured", phase="configure", words=str(error))
-        except KeyError:
-            words = f"There is no adapter {sender.adapter!r}."
-            return SenderFailure("misconfigured", phase="configure", words=words)
 
     def _start(
         self,
@@ -416,13 +314,3 @@ class _Drain:
         finally:
             connection.close()
             _late.discard(threading.current_thread())
-
-
-def _take_group(jobs: deque[Job], size: int) -> list[Job]:
-    """At most `size`; who may go out once only goes alone."""
-    group = [jobs.popleft()]
-    while jobs and len(group) < size:
-        if Policy.AT_MOST_ONCE in {group[0].claim.message.policy, jobs[0].claim.message.policy}:
-            break
-        group.append(jobs.popleft())
-    return group

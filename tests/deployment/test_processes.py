@@ -74,8 +74,8 @@ def logged(gunicorn, path: str, status: int = 200) -> list:
     return lines
 
 
-def test_gunicorn_has_a_worker_per_core_and_no_control_socket(gunicorn):
-    assert gunicorn.workers == len(os.sched_getaffinity(0))
+def test_gunicorn_has_one_worker_more_than_cores_and_no_control_socket(gunicorn):
+    assert gunicorn.workers == len(os.sched_getaffinity(0)) + 1
     assert gunicorn.control_socket_disable
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.db import OperationalError
 
-from messaging import delivery, lines, states, story
+from messaging import delivery, lines, portions, states, story
 from messaging.channels.base import (
     OutcomeUnknown,
     PermanentFailure,
@@ -156,7 +156,7 @@ def test_a_message_that_may_go_out_once_only_is_in_a_group_of_its_own(adapter, m
     application = make_application()
     # Fast, so that groups are as large as they get.
     monkeypatch.setattr(lines, "PACE", defaultdict(lambda: 0.001))
-    monkeypatch.setattr(delivery, "PACE", lines.PACE)
+    monkeypatch.setattr(portions, "PACE", lines.PACE)
     for policy in ("at_least_once",) * 4 + ("at_most_once",) + ("at_least_once",) * 4:
         make_message(application=application, policy=policy)
     groups = []

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from django.db import IntegrityError, OperationalError
 
-from messaging import delivery, lines
+from messaging import delivery, lines, portions
 from messaging.channels.base import OutcomeUnknown, Receipt, SenderFailure
 from messaging.channels.registry import connections
 from messaging.models import Attempt, Message, Sender, Status
@@ -251,7 +251,7 @@ def test_a_sender_that_left_the_pool_keeps_no_message(adapter, monkeypatch):
     messages = [make_message(application=application) for _ in range(4)]
     monkeypatch.setitem(delivery.SLICE_SECONDS, "normal", 0.2)
     monkeypatch.setattr(Pool, "senders", lambda self: [])
-    monkeypatch.setattr(delivery._Drain, "_borrow", lambda self, sender: None)
+    monkeypatch.setattr(portions.Portions, "_borrow", lambda self, sender: None)
 
     drain()
 
