@@ -354,7 +354,7 @@ def test_a_sender_gets_no_more_connections_at_once_than_it_may_have(adapter, mon
         return send(self, outbound)
 
     monkeypatch.setattr(adapter, "send", send_slowly)
-    monkeypatch.setattr(delivery, "SOON", 0.01)
+    monkeypatch.setattr(portions, "SOON", 0.01)
 
     drain(lane="high")
 
