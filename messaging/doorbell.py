@@ -2,8 +2,8 @@
 what no hint told of.
 
 Requests must not wait for the broker, so they only set a flag; a background thread of the process
-publishes at most one wake-up per lane every 20 ms, or 50 ms while they never stop, and rests for 10 s
-after a failure.
+publishes at most one wake-up per lane every 20 ms, or 50 ms while they never stop, and rests for
+10 s after a failure.
 """
 
 import os
