@@ -41,7 +41,7 @@ class Holdings:
         self.pool = Pool(channel=channel, now=clock())
         # On the monotonic clock. 0: something was given back since that the pool does not know of.
         self._pool_read_at = time.monotonic()
-        self._plain_wishes: dict[int, Wish] = {}
+        self._plain_wishes: dict[tuple[int, int | None], Wish] = {}
         self.lease = timedelta(seconds=settings.LEASE_SECONDS)
         # By message: every claim whose lease is ours.
         self.held: dict[UUID, Claim] = {}
@@ -145,13 +145,16 @@ class Holdings:
 
     def _wish(self, claim: Claim) -> Wish:
         pk, application_id = claim.message.pk, claim.message.application_id
+        only = claim.message.only_sender_id
         if pk not in self._never and pk not in self._rather_not:
-            # The same for all of an application.
-            return self._plain_wishes.setdefault(application_id, Wish(application_id))
+            # The same for nearly all of an application.
+            wish = Wish(application_id, only=only)
+            return self._plain_wishes.setdefault((application_id, only), wish)
         return Wish(
             application_id,
             never=frozenset(self._never.get(pk, ())),
             rather_not=frozenset(self._rather_not.get(pk, ())),
+            only=only,
         )
 
     def again(self, jobs: Iterable[Job], *, is_sender_at_fault: bool = False) -> None:

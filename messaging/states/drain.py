@@ -38,6 +38,7 @@ class HeldMessage(NamedTuple):
     claims: int
     tries: int
     unknown_resends: int
+    only_sender_id: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,8 @@ _CLAIM = """
     SET status = 'sending', lease_token = lease_token + 1, leased_until = %s, claims = claims + 1
     WHERE status = 'pending' AND {chosen}
     RETURNING id, lease_token, due_at, application_id, channel, lane, policy, content, reason,
-        reason_detail, request_id, created_at, expires_at, claims, tries, unknown_resends
+        reason_detail, request_id, created_at, expires_at, claims, tries, unknown_resends,
+        only_sender_id
 """
 _CLAIM_POSTGRESQL = _CLAIM.format(chosen=f"id = ANY(ARRAY({_DUE} FOR UPDATE SKIP LOCKED))")
 _CONTENT = HeldMessage._fields.index("content")
