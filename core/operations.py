@@ -1,8 +1,9 @@
 """What migrations do to tables that are large and in use."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from django.db.migrations.operations import AddIndex
+from django.db.migrations.operations import AddIndex, RunSQL
 
 
 class AddIndexOnline(AddIndex):
@@ -32,3 +33,20 @@ class AddIndexOnline(AddIndex):
         model = from_state.apps.get_model(app_label, self.model_name)
         if self.allow_migrate_model(schema_editor.connection.alias, model):
             schema_editor.remove_index(model, self.index, concurrently=True)
+
+
+class RunSQLOfVendor(RunSQL):
+    """`RunSQL` on one kind of database, and nothing on the others."""
+
+    def __init__(self, vendor: str, sql: Sequence[str], reverse_sql: Sequence[str]) -> None:
+        super().__init__(sql, reverse_sql)
+        self.vendor = vendor
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        return (type(self).__name__, [self.vendor, self.sql, self.reverse_sql], {})
+
+    def _run_sql(self, schema_editor: Any, sqls: Any) -> None:
+        if schema_editor.connection.vendor == self.vendor:
+            for statement in sqls:
+                # Not parsed or split: the bodies of functions and triggers hold semicolons.
+                schema_editor.execute(statement, params=None)

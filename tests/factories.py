@@ -10,6 +10,7 @@ from accounts.keys import IssuedKey, issue_key
 from accounts.models import ApiKey, Application, User
 from messaging import delivery
 from messaging.models import Message, Sender, SenderGroup, Status
+from templates_app.models import Template, TemplateVersion
 
 _numbers = itertools.count(1)
 
@@ -92,3 +93,33 @@ Row = TypeVar("Row")
 
 def reloaded(row: Row) -> Row:
     return type(row).objects.get(pk=row.pk)  # type: ignore[attr-defined]
+
+
+def make_template(**overrides: Any) -> Template:
+    fields = {"code": f"template-{next(_numbers)}", "name": "A template"}
+    return Template.objects.create(**fields | overrides)
+
+
+def make_version(**overrides: Any) -> TemplateVersion:
+    """A draft; with `status="published"` it is published, and current unless told otherwise."""
+    template = overrides.pop("template", None) or make_template()
+    is_current = overrides.pop("is_current", overrides.get("status") == "published")
+    fields: dict[str, Any] = {
+        "number": template.versions.count() + 1,
+        "subject": "Hello {{ name }}",
+        "body": "<p>Hello {{ name }}</p>",
+        "variables": {
+            "type": "object",
+            "properties": {"name": {"type": "string"}},
+            "required": ["name"],
+        },
+    }
+    fields |= overrides
+    fields.setdefault("html", fields["body"])
+    if fields.get("status") == "published":
+        fields.setdefault("published_at", NOON)
+    version = TemplateVersion.objects.create(template=template, **fields)
+    if is_current:
+        template.current_version = version
+        template.save(update_fields=["current_version"])
+    return version

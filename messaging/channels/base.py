@@ -3,12 +3,9 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, ClassVar
 
-
-class Channel(StrEnum):
-    EMAIL = "email"
+from core.vocabulary import Channel as Channel
 
 
 @dataclass(frozen=True, slots=True)

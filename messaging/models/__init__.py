@@ -1,17 +1,17 @@
+from core.vocabulary import Channel as ChannelChoices
+from core.vocabulary import Lane, Policy
 from messaging.models.attempt import Attempt
 from messaging.models.event import Event
 from messaging.models.limits import SenderGroup
 from messaging.models.message import (
     WAITING_REASONS,
     Feedback,
-    Lane,
     Message,
     OtherRecipient,
-    Policy,
     Reason,
     Status,
 )
-from messaging.models.sender import ChannelChoices, Sender
+from messaging.models.sender import Sender
 from messaging.models.sender_window import SenderWindow
 
 __all__ = [

@@ -5,7 +5,10 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import ApiKey, Application
 from core.ids import uuid7
-from messaging.models.sender import ChannelChoices, Sender
+from core.vocabulary import Channel as ChannelChoices
+from core.vocabulary import Lane, Policy
+from messaging.models.sender import Sender
+from templates_app.models import TemplateVersion
 
 
 class Status(models.TextChoices):
@@ -51,17 +54,6 @@ class Feedback(models.TextChoices):
     COMPLAINED = "complained", _("complained")
 
 
-class Lane(models.TextChoices):
-    HIGH = "high", _("high")
-    NORMAL = "normal", _("normal")
-    BULK = "bulk", _("bulk")
-
-
-class Policy(models.TextChoices):
-    AT_LEAST_ONCE = "at_least_once", _("at least once")
-    AT_MOST_ONCE = "at_most_once", _("at most once")
-
-
 class Message(models.Model):
     """One envelope to one recipient (for e-mail: one `to` list with cc and bcc).
 
@@ -84,6 +76,16 @@ class Message(models.Model):
     # The first `to`, in lower case, for finding it again. Further ones are `OtherRecipient`s.
     recipient = models.CharField(_("recipient"), max_length=254)
     content = models.JSONField(_("content"))
+    # What it was rendered from, and the names, never the values, of the variables that were given.
+    template_version = models.ForeignKey(
+        TemplateVersion,
+        on_delete=models.PROTECT,
+        null=True,
+        db_index=False,
+        related_name="+",
+        verbose_name=_("template version"),
+    )
+    variable_names = models.JSONField(_("variables"), null=True)
     reference = models.CharField(_("reference"), max_length=200, blank=True)
     metadata = models.JSONField(_("metadata"), default=dict, blank=True)
     tags = models.JSONField(_("tags"), default=list, blank=True)
@@ -96,6 +98,15 @@ class Message(models.Model):
     # The sender that took it, or that tried last.
     sender = models.ForeignKey(
         Sender, on_delete=models.PROTECT, null=True, db_index=False, verbose_name=_("sender")
+    )
+    # Set for tests of one sender: nobody else may take it.
+    only_sender = models.ForeignKey(
+        Sender,
+        on_delete=models.PROTECT,
+        null=True,
+        db_index=False,
+        related_name="+",
+        verbose_name=_("bound to the sender"),
     )
 
     created_at = models.DateTimeField(_("created at"), db_default=Now())
@@ -181,6 +192,12 @@ class Message(models.Model):
                 name="message_by_reference",
                 fields=["application", "reference", "id"],
                 condition=~Q(reference=""),
+            ),
+            # Serves "what was sent by this template", and who uses it, newest first.
+            models.Index(
+                name="message_by_template",
+                fields=["template_version", "id"],
+                condition=Q(template_version__isnull=False),
             ),
         ]
 

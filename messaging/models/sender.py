@@ -12,15 +12,12 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import Application
 from core.addresses import InvalidAddress, parse_address
 from core.secrets import EncryptedJSONField
-from messaging.channels.base import Account, Channel
+from core.vocabulary import Channel as ChannelChoices
+from messaging.channels.base import Account
 from messaging.models.limits import Limited, SenderGroup
 
 # The first migration names it here.
 from messaging.models.limits import validate_time_zone as validate_time_zone
-
-
-class ChannelChoices(models.TextChoices):
-    EMAIL = Channel.EMAIL.value, _("e-mail")
 
 
 def validate_from_address(text: str) -> None:
