@@ -1,6 +1,7 @@
 // The rows of the variables table, and the JSON schema (2020-12, an object) that they stand for.
 // A path is `name`, `user.name` or `items[].title`.
 
+// `items[]` alone, a list of plain values, is the list itself.
 const steps = (path) =>
   path.split(".").flatMap((part) => (part.endsWith("[]") ? [part.slice(0, -2), "[]"] : [part]));
 
@@ -31,7 +32,7 @@ export function rowsOf(schema, prefix = "") {
 /** The schema that holds the last step of `path`, its name there, made where it is missing. */
 function holderOf(schema, path) {
   let holder = schema;
-  const way = steps(path);
+  const way = steps(path.replace(/(\[\])+$/, ""));
   const name = way.pop();
   for (const step of way) {
     if (step === "[]") {

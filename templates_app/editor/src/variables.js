@@ -13,7 +13,12 @@ export class Variables {
     this.words = words;
     this.isReadOnly = isReadOnly;
     this.onChange = onChange;
-    this.found = [];
+    // Null until the server has read the text, and while it cannot.
+    this.found = null;
+    // The text is the provider's: its variables are entered by hand.
+    this.adder = root.querySelector("[data-add-variable]");
+    this.isManual = Boolean(this.adder);
+    this.adder?.addEventListener("click", () => this.add());
     textarea.addEventListener("input", () => {
       this.draw();
       onChange();
@@ -21,14 +26,27 @@ export class Variables {
     this.draw();
   }
 
-  /** `found`: `{path, type, required}` for each variable of the text. */
+  add() {
+    const field = this.root.querySelector("[data-new-variable]");
+    const path = field.value.trim();
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(path)) {
+      field.setAttribute("aria-invalid", "true");
+      return;
+    }
+    field.removeAttribute("aria-invalid");
+    field.value = "";
+    this.edit((schema) => put(schema, { path, type: "string", required: true }));
+    this.draw();
+  }
+
+  /** `found`: `{path, type, required}` for each variable of the text, or null if it has errors. */
   follow(found) {
     this.found = found;
     this.draw();
   }
 
   get names() {
-    const tops = this.rows().map((row) => row.path.split(/[.[]/)[0]);
+    const tops = (this.rows() || []).map((row) => row.path.split(/[.[]/)[0]);
     return [...new Set(tops)].sort();
   }
 
@@ -38,10 +56,14 @@ export class Variables {
     if (schema === null) return null;
     const described = rowsOf(schema).map((row) => ({ ...row, isDescribed: true }));
     const known = new Set(described.map((row) => row.path));
-    const fresh = this.found.filter((row) => !known.has(row.path));
-    const used = new Set(this.found.map((row) => row.path));
+    const fresh = (this.found || []).filter((row) => !known.has(row.path));
+    // A group or a list is used if something within it is.
+    const isUsed = (path) =>
+      this.isManual ||
+      this.found === null ||
+      this.found.some((row) => row.path === path || row.path.startsWith(`${path}.`) || row.path.startsWith(`${path}[]`));
     return [...described, ...fresh]
-      .map((row) => ({ ...row, isUsed: used.has(row.path) }))
+      .map((row) => ({ ...row, isUsed: isUsed(row.path) }))
       .sort((a, b) => (a.path < b.path ? -1 : 1));
   }
 
@@ -89,7 +111,7 @@ export class Variables {
     const example = make("input", {
       type: "text",
       "aria-label": `${row.path}: ${this.words.example}`,
-      placeholder: row.isDescribed || !row.path ? "" : this.words.sample,
+      placeholder: this.words.sample,
       autocomplete: "off",
       spellcheck: "false",
       disabled,
@@ -121,7 +143,7 @@ export class Variables {
   }
 
   removeButton(row) {
-    if (this.isReadOnly || !row.isDescribed || row.isUsed) return null;
+    if (this.isReadOnly || !row.isDescribed || (row.isUsed && !this.isManual)) return null;
     const click = () => {
       this.edit((schema) => remove(schema, row.path));
       this.draw();
