@@ -31,12 +31,12 @@ POLICY = "; ".join(
 
 
 def show_page(
-    admin: ModelAdmin, request: HttpRequest, template: str, *, status: int = 200, **context: Any
+    admin: ModelAdmin, request: HttpRequest, name: str, /, *, status: int = 200, **context: Any
 ) -> HttpResponse:
     """A page of ours within the admin's frame, under `POLICY`."""
     return TemplateResponse(
         request,
-        f"templates_app/{template}",
+        f"templates_app/{name}",
         {**admin.admin_site.each_context(request), "opts": admin.opts, **context},
         status=status,
         headers={"Content-Security-Policy": POLICY},

@@ -57,7 +57,7 @@ function wireEditor(form, { urls, words, isReadOnly }) {
     problems.replaceChildren(
       ...found.map((problem) => {
         const part = words.fields[problem.part] || problem.part;
-        const where = problem.line ? say(words.where, { part, ...problem }) : part;
+        const where = problem.line ? say(words.where, { ...problem, part }) : part;
         const reveal = () => {
           if (codes[problem.part]) {
             showPart(problem.part);
