@@ -165,6 +165,8 @@ class TemplateVersion(models.Model):
     # What is rendered, with its tags: MJML and Markdown are compiled when they are saved, and
     # styles are written into the elements on publishing.
     html = models.TextField(_("compiled body"), blank=True, editable=False)
+    # The plain text made from `html` on publishing where `text` is empty; it has its tags too.
+    derived_text = models.TextField(_("derived text"), blank=True, editable=False)
     # JSON schema 2020-12 of type object; see `templates_app.variables`.
     variables = models.JSONField(_("variables"), default=no_variables, blank=True)
     # For channels that take the provider's approved template instead of a text.

@@ -51,6 +51,7 @@ class Migration(migrations.Migration):
                 ('body_format', models.CharField(choices=[('html', 'HTML'), ('mjml', 'MJML'), ('markdown', 'Markdown'), ('text', 'plain text')], default='html', max_length=8, verbose_name='body format')),
                 ('text', models.TextField(blank=True, help_text='The plain text beside an HTML body. Empty: made from the body.', verbose_name='text')),
                 ('html', models.TextField(blank=True, editable=False, verbose_name='compiled body')),
+                ('derived_text', models.TextField(blank=True, editable=False, verbose_name='derived text')),
                 ('variables', models.JSONField(blank=True, default=templates_app.models.no_variables, verbose_name='variables')),
                 ('provider_template_id', models.CharField(blank=True, max_length=100, verbose_name="provider's template id")),
                 ('provider_signature', models.CharField(blank=True, max_length=100, verbose_name="provider's signature")),
