@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.vocabulary import Channel
 from templates_app.looking import follow_text
-from templates_app.models import Template, TemplateVersion
+from templates_app.models import Template, TemplateVersion, no_variables
 from templates_app.publishing import Draft
 from templates_app.rendering import Source
 
@@ -22,7 +22,7 @@ class SchemaField(forms.JSONField):
     """A JSON object; an empty field is an empty one."""
 
     def to_python(self, value: Any) -> Any:
-        schema = super().to_python(value or "{}")
+        schema = super().to_python(value) if value else no_variables()
         if not isinstance(schema, dict):
             raise forms.ValidationError(_("It must be a JSON object."), code="invalid")
         return schema

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from core.vocabulary import Channel
 from templates_app.rendering import (
     FoundVariable,
     Problem,
@@ -14,37 +15,44 @@ from templates_app.rendering import (
     compile_source,
     find_variables,
     render,
-    suggest_schema,
 )
-from templates_app.samples import sample_of
+from templates_app.variables import example_of, problems_of_schema, suggest_schema
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """`rendered` is None while there are problems that keep it from being rendered."""
+    """`rendered` is None where the text is too wrong for that. `variables` is None where it cannot
+    be told which there are."""
 
     rendered: Rendered | None
     problems: list[Problem]
-    variables: list[FoundVariable]
+    variables: list[FoundVariable] | None
 
 
 def look_at(source: Source, *, schema: Mapping[str, Any], locale: str) -> Look:
     """Never raises for what an editor wrote. `schema` is the version's `variables`."""
     problems = check(source)
-    if problems:
-        return Look(None, problems, [])
     found = find_variables(source)
-    sample = sample_of(follow_text(source, schema))
+    sample: Any = {}
+    if errors := problems_of_schema(schema):
+        words = f"{errors[0].pointer or '/'}: {errors[0].detail}"
+        problems.append(Problem("variables", 0, 0, errors[0].code, words))
+    else:
+        sample = example_of(suggest_schema(found, schema))
+    rendered = None
     try:
         rendered = render(compile_source(source), sample, locale=locale)
     except RenderError as error:
-        return Look(None, [error.problem], found)
-    return Look(rendered, [], found)
+        # What is wrong with the text as such was found above, and all of it.
+        if not problems:
+            problems = [error.problem]
+    is_told = found or rendered is not None
+    return Look(rendered, problems, found if is_told else None)
 
 
 def follow_text(source: Source, schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema with the variables that the text has now. A text with errors, and one that is
-    the provider's, tells nothing of its variables: the schema stays as it is."""
-    if source.channel != "email" or check(source):
+    """The schema with the variables that the text has now. Where the text is the provider's or has
+    errors nothing is dropped: it may be used in the part that cannot be read."""
+    if source.channel != Channel.EMAIL or problems_of_schema(schema):
         return dict(schema)
-    return suggest_schema(find_variables(source), schema)
+    return suggest_schema(find_variables(source), schema, keep_unused=bool(check(source)))

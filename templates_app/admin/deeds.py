@@ -21,7 +21,7 @@ from core.errors import DomainError
 from templates_app import publishing
 from templates_app.admin.editor_words import editor_words
 from templates_app.admin.pages import author_of, show_page
-from templates_app.admin.publishing import PUBLISH, callers_lacking
+from templates_app.admin.publishing import PUBLISH
 from templates_app.admin.versions import state_of
 from templates_app.forms import DuplicateForm, fields_of
 from templates_app.models import Template, TemplateVersion
@@ -118,7 +118,7 @@ class DeedsMixin:
             "change_note", gettext("Back to version %(number)s: ") % {"number": number}
         ).strip()
         added = publishing.added_requirements(version)
-        callers = callers_lacking(version, added)
+        callers = publishing.lacking_callers(version, now=timezone.now())
         note_error = ""
         if request.method == "POST":
             if not note:

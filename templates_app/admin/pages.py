@@ -8,6 +8,7 @@ from django.template.response import TemplateResponse
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
 
+from core.errors import DomainError
 from templates_app.publishing import Author
 
 # These pages show what somebody wrote, so they may do less than others. Nothing is loaded from or
@@ -46,6 +47,10 @@ def show_page(
 def author_of(request: HttpRequest) -> Author:
     user: Any = request.user
     return Author(name=user.get_username(), user=user)
+
+
+def all_words(error: DomainError) -> str:
+    return " ".join([error.detail, *(one.detail for one in error.errors)])
 
 
 def shown_time(moment: Any) -> str:

@@ -1,6 +1,5 @@
 """Publishing a draft: what it changes is said first, and to whom."""
 
-from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
@@ -12,13 +11,10 @@ from django.utils.translation import gettext
 
 from core.errors import DomainError
 from templates_app import publishing
-from templates_app.admin.pages import author_of, show_page
+from templates_app.admin.pages import all_words, author_of, show_page
 from templates_app.admin.trying import say
 from templates_app.models import TemplateVersion
-from templates_app.uses import Caller, uses
 
-# Whoever sent by a template within this time is asked about.
-RECENT = timedelta(days=30)
 PUBLISH = "templates_app.publish_templateversion"
 
 
@@ -42,7 +38,7 @@ class PublishMixin:
             self.message_user(request, words, messages.WARNING)
             return HttpResponseRedirect(back_url)
         added = publishing.added_requirements(version)
-        callers = callers_lacking(version, added)
+        callers = publishing.lacking_callers(version, now=timezone.now())
         note = request.POST.get("change_note", version.change_note).strip()
         note_error = ""
         if request.method == "POST":
@@ -56,7 +52,7 @@ class PublishMixin:
                         version, change_note=note, by=author_of(request), now=timezone.now()
                     )
                 except DomainError as error:
-                    note_error = " ".join([error.detail, *(one.detail for one in error.errors)])
+                    note_error = all_words(error)
                 else:
                     self.log_change(request, version, "Published.")
                     words = gettext("Version %(number)s is what callers get now.")
@@ -83,10 +79,3 @@ class PublishMixin:
             button=gettext("Publish"),
             back_url=back_url,
         )
-
-
-def callers_lacking(version: TemplateVersion, names: list[str]) -> list[Caller]:
-    if not names:
-        return []
-    since = timezone.now() - RECENT
-    return list(uses().recent_callers(version.template, lacking=set(names), since=since))

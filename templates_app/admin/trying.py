@@ -11,12 +11,13 @@ from django.utils.translation import gettext
 
 from core.errors import DomainError
 from core.previews import untrusted_html
+from templates_app.admin.pages import all_words
 from templates_app.forms import MAX_PART, DraftForm, source_of
 from templates_app.looking import Look, look_at
-from templates_app.models import TemplateVersion
+from templates_app.models import TemplateVersion, no_variables
 from templates_app.rendering import Problem
-from templates_app.samples import sample_of
 from templates_app.uses import uses
+from templates_app.variables import example_of
 
 
 class TryMixin:
@@ -63,14 +64,13 @@ class TryMixin:
             message_id = uses().send_test(
                 version,
                 to=request.POST.get("to", "").strip(),
-                variables=sample_of(version.variables),
+                variables=example_of(version.variables),
                 sender_id=int(chosen) if chosen.isdecimal() else None,
                 by=request.user,
                 now=timezone.now(),
             )
         except DomainError as error:
-            said = [error.detail, *(one.detail for one in error.errors)]
-            return JsonResponse({"detail": " ".join(said)}, status=422)
+            return JsonResponse({"detail": all_words(error)}, status=422)
         # To whom is for the message's own page.
         self.log_change(request, version, "Sent a test.")
         answer = {"detail": gettext("It is on its way.")}
@@ -98,12 +98,12 @@ def _posted(request: HttpRequest) -> dict[str, str] | None:
 
 
 def _schema(text: str) -> dict[str, Any]:
-    """While it is typed it may be anything; it says so itself then."""
+    """While it is typed it may be anything; the table says so then."""
     try:
-        schema = json.loads(text or "{}")
+        schema = json.loads(text or "null")
     except (ValueError, RecursionError):
-        return {}
-    return schema if isinstance(schema, dict) else {}
+        return no_variables()
+    return schema if isinstance(schema, dict) else no_variables()
 
 
 def _as_json(look: Look) -> dict[str, Any]:
@@ -126,6 +126,9 @@ def _as_json(look: Look) -> dict[str, Any]:
             for problem in problems
         ],
         "variables": [
-            {"path": one.name, "type": one.type, "required": True} for one in look.variables
-        ],
+            {"path": one.name, "type": one.type, "required": one.is_required}
+            for one in look.variables
+        ]
+        if look.variables is not None
+        else None,
     }

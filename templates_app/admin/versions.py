@@ -19,7 +19,7 @@ from core.errors import DomainError
 from core.labels import label
 from core.vocabulary import Channel
 from templates_app.admin.editor_words import editor_words
-from templates_app.admin.pages import author_of, show_page, shown_time
+from templates_app.admin.pages import all_words, author_of, show_page, shown_time
 from templates_app.admin.publishing import PublishMixin
 from templates_app.admin.trying import TryMixin
 from templates_app.drafts import StaleDraft, revision_of, save_over
@@ -111,7 +111,7 @@ class TemplateVersionAdmin(PublishMixin, TryMixin, ModelAdmin):
         except StaleDraft as stale:
             return self._tell_of_conflict(request, form, stale.stored)
         except DomainError as error:
-            form.add_error(None, error.detail)
+            form.add_error(None, all_words(error))
             return self._refuse(request, version, form)
         except ValidationError as error:
             form.add_error(None, error.messages)

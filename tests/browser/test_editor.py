@@ -209,6 +209,7 @@ def test_without_scripts_a_conflict_shows_both_texts(open_browser):
 def test_the_pages_keep_to_their_policy(page):
     complaints = []
     page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    page.route("**/favicon.ico", lambda route: route.fulfill(body=""))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     template = make_template()
     make_version(template=template, status="published")

@@ -90,8 +90,7 @@ function wireEditor(form, { urls, words, isReadOnly }) {
       read: () => Object.fromEntries([...names, ...provider].map((name) => [name, textOf(name)])),
       onAnswer: (data) => {
         showProblems(data.problems);
-        const isBroken = data.problems.some((problem) => problem.severity === "error");
-        variables.follow(isBroken && !data.variables.length ? null : data.variables);
+        variables.follow(data.variables);
         for (const [name, code] of Object.entries(codes)) code.speak(formatOf(name), variables.names);
       },
     });

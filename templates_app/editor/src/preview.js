@@ -9,6 +9,14 @@ const ENVELOPE =
   "default-src 'none'; img-src data: https:; style-src 'unsafe-inline'; font-src data:\">" +
   '<meta name="referrer" content="no-referrer"><base target="_blank">';
 
+/** A mail that is a plain text, as mail programs show it. */
+function asMarkup(text) {
+  const element = document.createElement("pre");
+  element.style.cssText = "white-space:pre-wrap;font:14px/1.5 sans-serif";
+  element.textContent = text;
+  return element.outerHTML;
+}
+
 export class Preview {
   constructor(root, { url, read, onAnswer, words }) {
     this.root = root;
@@ -69,9 +77,10 @@ export class Preview {
       this.subject.textContent = data.subject || this.words.noSubject;
       this.text.textContent = data.text || this.words.noText;
       this.source.textContent = data.html;
-      if (this.shown !== data.html) {
-        this.shown = data.html;
-        this.frame.srcdoc = ENVELOPE + data.html;
+      const shown = data.html || data.text;
+      if (this.shown !== shown) {
+        this.shown = shown;
+        this.frame.srcdoc = ENVELOPE + (data.html || asMarkup(data.text));
       }
       this.say("");
     } else {
