@@ -21,6 +21,7 @@ class Code(StrEnum):
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     CONFLICT = "conflict"
+    CONFIRMATION_REQUIRED = "confirmation_required"
     RATE_LIMITED = "rate_limited"
     SERVICE_UNAVAILABLE = "service_unavailable"
     INTERNAL_ERROR = "internal_error"
@@ -41,6 +42,7 @@ STATUS: dict[Code, int] = {
     Code.NOT_FOUND: 404,
     Code.METHOD_NOT_ALLOWED: 405,
     Code.CONFLICT: 409,
+    Code.CONFIRMATION_REQUIRED: 409,
     Code.RATE_LIMITED: 429,
     Code.SERVICE_UNAVAILABLE: 503,
     Code.INTERNAL_ERROR: 500,
@@ -61,6 +63,7 @@ MEANINGS: dict[Code, str] = {
     Code.NOT_FOUND: "There is no such thing, or it belongs to another application.",
     Code.METHOD_NOT_ALLOWED: "This path does not take that method.",
     Code.CONFLICT: "The object is in a state that does not allow this; `detail` says which.",
+    Code.CONFIRMATION_REQUIRED: "This breaks others, as `errors` says; repeat with `confirm`.",
     Code.RATE_LIMITED: "Too many requests: wait for as many seconds as `Retry-After` says.",
     Code.SERVICE_UNAVAILABLE: "The platform cannot answer now; the request may be repeated.",
     Code.INTERNAL_ERROR: "A fault of ours; quote the `request_id` to the operators.",

@@ -1,7 +1,7 @@
 """Takes messages in. What `accept` returns is stored for good."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -10,23 +10,34 @@ from django.db import connection, transaction
 
 from core.crash import crash_at
 from core.database import as_moment
+from core.errors import FieldError
 from messaging import doorbell, metrics
 from messaging.channels.base import Channel, EmailContent
 from messaging.models import Lane, Message, OtherRecipient, Policy
+from templates_app import sending
+from templates_app.rendering import Rendered
+from templates_app.sending import Prepared, Wanted
 
 LIFETIME = timedelta(hours=72)
 
 
 @dataclass(frozen=True, slots=True)
 class Handling:
-    """How a message is to be treated, whatever its channel."""
+    """How a message is to be treated, whatever its channel. What is empty is the template's to say,
+    or the default."""
 
-    lane: str = Lane.NORMAL
-    policy: str = Policy.AT_LEAST_ONCE
+    lane: str = ""
+    policy: str = ""
     expires_at: datetime | None = None
     reference: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
     tags: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    message: Message
+    warnings: Sequence[FieldError] = ()
 
 
 def accept_email(
@@ -37,23 +48,58 @@ def accept_email(
     handling: Handling,
     request_id: str,
     now: datetime,
+    template: Wanted | None = None,
+) -> Accepted:
+    """Store one e-mail in one transaction and wake a worker. `content` is validated already; with a
+    `template` it has no text of its own.
+
+    Raises `DomainError` for a template that there is not, and for wrong variables."""
+    if template is None:
+        message = _message(content, handling, now=now)
+        warnings: Sequence[FieldError] = ()
+    else:
+        prepared = sending.prepare(
+            template, application_id=application_id, channel=Channel.EMAIL.value
+        )
+        message = _message(_filled(content, prepared.rendered), handling, now=now, by=prepared)
+        warnings = prepared.warnings
+    message.application_id = application_id
+    message.api_key_id = api_key_id
+    message.request_id = request_id
+    store_email(message, content)
+    return Accepted(message, warnings)
+
+
+def _filled(content: EmailContent, rendered: Rendered) -> EmailContent:
+    return replace(content, subject=rendered.subject, html=rendered.html, text=rendered.text)
+
+
+def _message(
+    content: EmailContent, handling: Handling, *, now: datetime, by: Prepared | None = None
 ) -> Message:
-    """Store one e-mail in one transaction and wake a worker. `content` is validated already."""
-    (_, first), *others = content.recipients()
-    message = Message(
-        application_id=application_id,
-        api_key_id=api_key_id,
+    (_, first), *_others = content.recipients()
+    chosen = by.chosen if by else None
+    lifetime = LIFETIME
+    if chosen is not None and chosen.lifetime_seconds is not None:
+        lifetime = timedelta(seconds=chosen.lifetime_seconds)
+    return Message(
         channel=Channel.EMAIL.value,
-        lane=handling.lane,
-        policy=handling.policy,
+        lane=handling.lane or (chosen.priority if chosen else Lane.NORMAL),
+        policy=handling.policy or (chosen.policy if chosen else Policy.AT_LEAST_ONCE),
         recipient=first.lower(),
         content=content.as_json(),
+        template_version_id=chosen.version_id if chosen else None,
+        variable_names=by.variable_names if by else None,
         reference=handling.reference,
         metadata=handling.metadata,
         tags=list(handling.tags),
-        request_id=request_id,
-        expires_at=handling.expires_at or now + LIFETIME,
+        expires_at=handling.expires_at or now + lifetime,
     )
+
+
+def store_email(message: Message, content: EmailContent) -> None:
+    """Insert it with the recipients of `content`, and wake a worker."""
+    _, *others = content.recipients()
     if others:
         with transaction.atomic():
             _insert(message)
@@ -73,7 +119,6 @@ def accept_email(
         crash_at("accept_after_commit")
     metrics.ACCEPTED.labels(message.channel, message.lane).inc()
     doorbell.ring(channel=message.channel, lane=message.lane)
-    return message
 
 
 def _insert(message: Message) -> None:

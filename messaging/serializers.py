@@ -1,155 +1,47 @@
-import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from core.addresses import CONTROL, InvalidAddress, parse_address
-from core.serializers import SharedFields, StrictCharField, StrictSerializer
+from core.serializers import ErrorSerializer, SharedFields, StrictCharField, StrictSerializer
 from messaging.channels.base import EmailContent
+from messaging.fields import (
+    MAX_RECIPIENTS,
+    AddressesField,
+    LineField,
+    MetadataField,
+    MomentField,
+    TagsField,
+)
 from messaging.intake import Handling
 from messaging.models import ChannelChoices, Lane, Message, Policy, Reason
 from messaging.story import SHOWN_STATUSES, shown_status, tell
+from templates_app.fields import CodeField, LocaleField, VariablesField
+from templates_app.sending import Wanted
 
-MAX_RECIPIENTS = 50
 MAX_CONTENT = 512_000
-TAG = re.compile(r"[A-Za-z0-9._:-]{1,50}")
-
-
-class LineField(StrictCharField):
-    """Text that ends up in a header: one line, no control characters, no turned directions."""
-
-    default_error_messages = {
-        "control_characters": "It holds line breaks, control characters or direction overrides."
-    }
-
-    def to_internal_value(self, data: Any) -> str:
-        if isinstance(data, str) and CONTROL.search(data):
-            self.fail("control_characters")
-        return super().to_internal_value(data)
-
-
-@extend_schema_field(
-    {
-        "oneOf": [
-            {"type": "string", "examples": ["ann@example.com"]},
-            {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": 50},
-        ]
-    }
-)
-class AddressesField(serializers.Field[Any, Any, Any, Any]):
-    """An address or a list of them, each `a@b.c` or `Name <a@b.c>`; read as (name, address)."""
-
-    default_error_messages = {
-        "invalid": "Give an address, or a list of addresses.",
-        "empty": "Give at least one address.",
-        "too_many": f"At most {MAX_RECIPIENTS} addresses.",
-    }
-
-    def to_internal_value(self, data: Any) -> list[tuple[str, str]]:
-        if isinstance(data, str):
-            return [self._parse(data)]
-        if not isinstance(data, list):
-            self.fail("invalid")
-        if not data:
-            self.fail("empty")
-        if len(data) > MAX_RECIPIENTS:
-            self.fail("too_many")
-        found: list[tuple[str, str]] = []
-        errors: dict[str, Any] = {}
-        for index, item in enumerate(data):
-            try:
-                found.append(self._parse(item))
-            except serializers.ValidationError as error:
-                errors[str(index)] = error.detail
-        if errors:
-            raise serializers.ValidationError(errors)
-        return found
-
-    def _parse(self, item: Any) -> tuple[str, str]:
-        if not isinstance(item, str):
-            raise serializers.ValidationError("It must be a string.", code="invalid")
-        try:
-            parsed = parse_address(item)
-        except InvalidAddress as error:
-            raise serializers.ValidationError(str(error), code=error.code) from error
-        return parsed.name, parsed.address
-
-
-@extend_schema_field({"type": "string", "format": "date-time"})
-class MomentField(serializers.Field[datetime, str, str, Any]):
-    """RFC 3339 with an offset; a time without one would mean something else on every server."""
-
-    default_error_messages = {
-        "invalid": "It must be a time with an offset, for example 2026-11-22T09:30:00+08:00."
-    }
-
-    def to_internal_value(self, data: Any) -> datetime:
-        # In a URL the plus of an offset arrives as a space.
-        text = re.sub(r" (?=\d\d:\d\d$)", "+", data) if isinstance(data, str) else ""
-        try:
-            moment = parse_datetime(text)
-            if moment is None or moment.tzinfo is None:
-                self.fail("invalid")
-            return moment.astimezone(timezone.get_default_timezone())
-        except (ValueError, OverflowError):
-            self.fail("invalid")
-
-
-@extend_schema_field({"type": "object", "additionalProperties": {"type": "string"}})
-class MetadataField(serializers.Field[Any, Any, Any, Any]):
-    default_error_messages = {
-        "invalid": "It must be an object of at most 20 strings: names up to 50, values up to 500 "
-        "characters.",
-    }
-
-    def to_internal_value(self, data: Any) -> dict[str, str]:
-        if (
-            not isinstance(data, dict)
-            or len(data) > 20
-            or not all(
-                isinstance(value, str) and 0 < len(name) <= 50 and len(value) <= 500
-                for name, value in data.items()
-            )
-        ):
-            self.fail("invalid")
-        return data
-
-
-@extend_schema_field({"type": "array", "items": {"type": "string"}, "maxItems": 10})
-class TagsField(serializers.Field[Any, Any, Any, Any]):
-    default_error_messages = {
-        "invalid": "It must be a list of at most 10 tags, each of 1 to 50 letters, digits and "
-        "the characters . _ : -",
-    }
-
-    def to_internal_value(self, data: Any) -> list[str]:
-        if (
-            not isinstance(data, list)
-            or len(data) > 10
-            or not all(isinstance(tag, str) and TAG.fullmatch(tag) for tag in data)
-        ):
-            self.fail("invalid")
-        return list(dict.fromkeys(data))
 
 
 class HandlingRequest(StrictSerializer):
     """What every channel's send call takes."""
 
     priority = serializers.ChoiceField(
-        choices=Lane.choices, default=Lane.NORMAL, help_text="`high` is for codes and alarms."
+        choices=Lane.choices,
+        required=False,
+        help_text="`high` is for codes and alarms. By default the template's, or `normal`.",
     )
     policy = serializers.ChoiceField(
         choices=Policy.choices,
-        default=Policy.AT_LEAST_ONCE,
-        help_text="What happens when a provider gave no answer: `at_least_once` sends once more.",
+        required=False,
+        help_text="What happens when a provider gave no answer: `at_least_once` sends once more. "
+        "By default the template's, or `at_least_once`.",
     )
     expires_at = MomentField(
-        required=False, help_text="It is not sent after this. By default in 72 hours."
+        required=False,
+        help_text="It is not sent after this. By default the template's lifetime, or 72 hours.",
     )
     reference = LineField(
         required=False, max_length=200, default="", help_text="Your own name for it."
@@ -168,8 +60,8 @@ class HandlingRequest(StrictSerializer):
     def handling(self) -> Handling:
         data = self.validated_data
         return Handling(
-            lane=data["priority"],
-            policy=data["policy"],
+            lane=data.get("priority", ""),
+            policy=data.get("policy", ""),
             expires_at=data.get("expires_at"),
             reference=data["reference"],
             metadata=data["metadata"],
@@ -182,44 +74,117 @@ class EmailRequest(HandlingRequest):
     cc = AddressesField(required=False)
     bcc = AddressesField(required=False)
     reply_to = AddressesField(required=False)
-    subject = LineField(max_length=255, trim_whitespace=False)
-    content = StrictCharField(max_length=MAX_CONTENT, trim_whitespace=False)
-    content_type = serializers.ChoiceField(choices=["html", "text"], default="html")
+    subject = LineField(
+        required=False, max_length=255, trim_whitespace=False, help_text="Unless by a template."
+    )
+    content = StrictCharField(
+        required=False,
+        max_length=MAX_CONTENT,
+        trim_whitespace=False,
+        help_text="Unless by a template.",
+    )
+    content_type = serializers.ChoiceField(
+        choices=["html", "text"], required=False, help_text="Of `content`; by default `html`."
+    )
     text = StrictCharField(
         required=False,
         max_length=MAX_CONTENT,
         trim_whitespace=False,
         help_text="The plain text beside an HTML `content`.",
     )
+    template_code = CodeField(
+        required=False, help_text="Sends by a template, instead of `subject` and `content`."
+    )
+    template_version = serializers.IntegerField(
+        required=False, min_value=1, help_text="A published one; by default the current one."
+    )
+    locale = LocaleField(
+        required=False,
+        help_text="For example `zh-hans-cn`: the nearest language that there is, and its dates "
+        "and numbers.",
+    )
+    variables = VariablesField(required=False)
+    template_variables = VariablesField(
+        required=False, help_text="An older spelling of `variables`."
+    )
+    strict = serializers.BooleanField(
+        required=False, help_text="Refuse variables that the template does not know."
+    )
+
+    def to_internal_value(self, data: Any) -> Any:
+        """What does not go together is named with everything else that is wrong."""
+        misfits = _misfits(data) if isinstance(data, dict) else {}
+        try:
+            value = super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            raise serializers.ValidationError({**misfits, **error.detail}) from None  # type: ignore[dict-item]
+        if misfits:
+            raise serializers.ValidationError(misfits)
+        return value
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
-        errors: dict[str, Any] = {}
         total = sum(len(data.get(role, ())) for role in ("to", "cc", "bcc"))
         if total > MAX_RECIPIENTS:
-            errors["to"] = serializers.ErrorDetail(
-                f"to, cc and bcc hold {total} addresses together; at most {MAX_RECIPIENTS}.",
-                code="too_many",
+            words = f"to, cc and bcc hold {total} addresses together; at most {MAX_RECIPIENTS}."
+            raise serializers.ValidationError(
+                {"to": [serializers.ErrorDetail(words, code="too_many")]}
             )
-        if data["content_type"] == "text" and "text" in data:
-            errors["text"] = serializers.ErrorDetail(
-                "It goes with content_type html only; here content is the text.", code="conflict"
-            )
-        if errors:
-            raise serializers.ValidationError({name: [error] for name, error in errors.items()})
         return data
 
     def email_content(self) -> EmailContent:
+        """Without its text where a template gives it."""
         data = self.validated_data
-        is_html = data["content_type"] == "html"
+        is_html = data.get("content_type", "html") == "html"
+        content = data.get("content", "")
         return EmailContent(
             to=data["to"],
             cc=data.get("cc", []),
             bcc=data.get("bcc", []),
             reply_to=data.get("reply_to", []),
-            subject=data["subject"],
-            html=data["content"] if is_html else "",
-            text=data.get("text", "") if is_html else data["content"],
+            subject=data.get("subject", ""),
+            html=content if is_html else "",
+            text=data.get("text", "") if is_html else content,
         )
+
+    def wanted_template(self) -> Wanted | None:
+        data = self.validated_data
+        if "template_code" not in data:
+            return None
+        return Wanted(
+            code=data["template_code"],
+            variables=data.get("variables", data.get("template_variables", {})),
+            version=data.get("template_version"),
+            locale=data.get("locale", ""),
+            is_strict=data.get("strict", False),
+        )
+
+
+_OF_TEMPLATES = ("template_version", "locale", "variables", "template_variables", "strict")
+
+
+def _misfits(data: dict[str, Any]) -> dict[str, list[serializers.ErrorDetail]]:
+    """A mail has a text of its own or a template's, and the fields that go with it."""
+    found: dict[str, tuple[str, str]] = {}
+    if "template_code" in data:
+        for name in ("subject", "content", "content_type", "text"):
+            if name in data:
+                found[name] = ("It does not go with template_code, which says it.", "conflict")
+        if "variables" in data and "template_variables" in data:
+            found["template_variables"] = ("It is an older spelling of variables.", "conflict")
+    else:
+        for name in ("subject", "content"):
+            if name not in data:
+                words = "This field is required, unless a template_code is given."
+                found[name] = (words, "required")
+        for name in _OF_TEMPLATES:
+            if name in data:
+                found[name] = ("It goes with template_code only.", "conflict")
+        if data.get("content_type") == "text" and "text" in data:
+            words = "It goes with content_type html only; here content is the text."
+            found["text"] = (words, "conflict")
+    return {
+        name: [serializers.ErrorDetail(words, code=code)] for name, (words, code) in found.items()
+    }
 
 
 class MessageQuery(StrictSerializer):
@@ -231,14 +196,26 @@ class MessageQuery(StrictSerializer):
         required=False, max_length=254, help_text="An address, exactly; any of to, cc and bcc."
     )
     reference = StrictCharField(required=False, max_length=200)
+    template = CodeField(required=False, help_text="The code of a template, any version.")
     created_after = MomentField(required=False, help_text="From this moment on.")
     created_before = MomentField(required=False, help_text="Before this moment.")
 
 
 class Accepted(SharedFields):
-    id = serializers.UUIDField()
-    status = serializers.CharField()
-    created_at = serializers.DateTimeField()
+    id = serializers.UUIDField(source="message.id")
+    status = serializers.CharField(source="message.status")
+    created_at = serializers.DateTimeField(source="message.created_at")
+    warnings = ErrorSerializer(
+        many=True, help_text="What was passed over: variables that the template does not know, …"
+    )
+
+
+class TemplateUsed(serializers.Serializer[Any]):
+    """What a message was rendered from."""
+
+    code = serializers.CharField(source="template.code")
+    version = serializers.IntegerField(source="number")
+    locale = serializers.CharField(source="template.locale")
 
 
 class StepSerializer(serializers.Serializer[Any]):
@@ -254,6 +231,7 @@ class MessageSummary(serializers.ModelSerializer[Message]):
     sender = serializers.SerializerMethodField(help_text="Who took it, or who tried last.")
     subject = serializers.SerializerMethodField()
     reason = serializers.ChoiceField(choices=Reason.choices, allow_blank=True)
+    template = TemplateUsed(source="template_version", allow_null=True)
 
     class Meta:
         model = Message
@@ -266,6 +244,7 @@ class MessageSummary(serializers.ModelSerializer[Message]):
             "feedback",
             "recipient",
             "subject",
+            "template",
             "priority",
             "policy",
             "sender",

@@ -26,6 +26,7 @@ from messaging.serializers import (
     MessageSummary,
 )
 from messaging.story import shown_as
+from templates_app.models import TEXTS_OF_A_VERSION, TemplateVersion
 
 PAGE_PARAMETERS = frozenset({"page", "page_size", "cursor"})
 
@@ -64,21 +65,36 @@ class EmailViewSet(ViewSet):
                 },
                 request_only=True,
             ),
+            OpenApiExample(
+                "By a template",
+                value={
+                    "to": "user@example.com",
+                    "template_code": "welcome",
+                    "locale": "zh-hans",
+                    "variables": {
+                        "name": "小明",
+                        "product": "Example",
+                        "action_url": "https://example.com/start",
+                    },
+                },
+                request_only=True,
+            ),
         ],
     )
     def create(self, request: Request) -> Response:
         asked = EmailRequest(data=request.data)
         asked.is_valid(raise_exception=True)
         caller = caller_of(request)
-        message = intake.accept_email(
+        accepted = intake.accept_email(
             application_id=caller.application_id,
             api_key_id=caller.api_key_id,
             content=asked.email_content(),
             handling=asked.handling(),
             request_id=request_id_of(request),
             now=timezone.now(),
+            template=asked.wanted_template(),
         )
-        return Response(Accepted(message).data, status=status.HTTP_202_ACCEPTED)
+        return Response(Accepted(accepted).data, status=status.HTTP_202_ACCEPTED)
 
 
 @extend_schema_view(
@@ -104,7 +120,11 @@ class MessageViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericVi
         if getattr(self, "swagger_fake_view", False):
             return Message.objects.none()
         application_id = caller_of(self.request).application_id
-        return Message.objects.filter(application=application_id).select_related("sender")
+        rows = Message.objects.filter(application=application_id)
+        # Of the version its number only: its texts are as large as the messages.
+        return rows.select_related("sender", "template_version__template").defer(
+            *(f"template_version__{name}" for name in TEXTS_OF_A_VERSION)
+        )
 
     def filter_queryset(self, queryset: Any) -> Any:
         if self.action != "list":
@@ -133,6 +153,9 @@ def filter_messages(queryset: QuerySet[Message], asked: dict[str, Any]) -> Query
         queryset = queryset.filter(channel=channel)
     if reference := asked.get("reference"):
         queryset = queryset.filter(reference=reference)
+    if code := asked.get("template"):
+        versions = TemplateVersion.objects.filter(template__code=code)
+        queryset = queryset.filter(template_version__in=versions.values("pk"))
     if recipient := asked.get("recipient"):
         address = recipient.lower()
         others = OtherRecipient.objects.filter(address=address).values("message")

@@ -46,7 +46,7 @@ class _Use:
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
-    """Names of the text's own: the path that each stands for, or None where it stands for itself."""
+    """Names of the text's own, with the path that each stands for, if any."""
 
     names: Mapping[str, str | None]
     # Paths that were asked for on the way here.
@@ -71,9 +71,7 @@ class Discovery:
 
     # --- the tree --------------------------------------------------------------------------------
 
-    def _nodes(
-        self, nodes: Iterable[Node], scope: _Scope, own: dict[str, str | None]
-    ) -> None:
+    def _nodes(self, nodes: Iterable[Node], scope: _Scope, own: dict[str, str | None]) -> None:
         """`own` collects what is assigned on the way: it lasts to the end of the text."""
         for node in nodes:
             self._node(node, _Scope({**own, **scope.names}, scope.guards), own)

@@ -123,7 +123,7 @@ def call(
 ) -> Any:
     """Raises `LiquidError` for whatever goes wrong."""
     if "environment" in options or "context" in options:
-        raise FilterArgumentError(f"{name} takes no such argument", token=None)
+        raise FilterArgumentError(f"the filter {name} takes no such argument", token=None)
     if name != "default":
         for given in (value, *args, *options.values()):
             if is_undefined(given):
@@ -140,10 +140,14 @@ def call(
     except LiquidError:
         raise
     except TypeError as error:
-        raise FilterArgumentError(f"{name} cannot be used like this", token=None) from error
+        raise FilterArgumentError(
+            f"the filter {name} cannot be used like this", token=None
+        ) from error
     except Exception as error:
         # Numbers out of range, texts that are no number, and the like: all are the value's fault.
-        raise FilterArgumentError(f"{name}: {_sentence(error)}", token=None) from error
+        raise FilterArgumentError(
+            f"the filter {name} fails: {_sentence(error)}", token=None
+        ) from error
     return _bounded(name, result)
 
 
@@ -163,14 +167,18 @@ def _sentence(error: Exception) -> str:
 def _prepared(name: str, value: Any, args: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
     if name in TEXT_FILTERS or name == "slice":
         if not (name == "slice" and isinstance(value, list)):
-            value = as_text(value, name)
-        args = tuple(_scalar(arg, name) for arg in args)
+            value = as_text(value, f"the filter {name}")
+        args = tuple(_scalar(arg, f"the filter {name}") for arg in args)
     elif name in LOCAL_FILTERS or name in NUMBER_FILTERS:
-        value = _scalar(value, name)
-        args = tuple(_scalar(arg, name) for arg in args)
+        value = _scalar(value, f"the filter {name}")
+        args = tuple(_scalar(arg, f"the filter {name}") for arg in args)
     elif name == "join":
-        value = [as_text(each, name) for each in value] if isinstance(value, list) else value
-        args = tuple(_scalar(arg, name) for arg in args)
+        value = (
+            [as_text(each, f"the filter {name}") for each in value]
+            if isinstance(value, list)
+            else value
+        )
+        args = tuple(_scalar(arg, f"the filter {name}") for arg in args)
     return value, args
 
 
@@ -246,4 +254,4 @@ def weight(value: Any) -> int:
 
 def _limit(name: str, size: int, limit: int) -> None:
     if size > limit:
-        raise FilterArgumentError(f"{name} would make something too large", token=None)
+        raise FilterArgumentError(f"the filter {name} would make something too large", token=None)

@@ -51,9 +51,9 @@ class TooMuchTime(ResourceLimitError):
 
 
 class Context(RenderContext):
-    """One rendering. Counts what it does as a whole, where the language counts nested loops only."""
+    """One rendering. Counts all that it does, where the language counts nested loops only."""
 
-    __slots__ = ("_loops_run", "_sizes", "_size", "_started", "_steps", "locale")
+    __slots__ = ("_loops_run", "_size", "_sizes", "_started", "_steps", "locale")
 
     def __init__(self, template: Any, *, variables: Mapping[str, Any], locale: str) -> None:
         self._steps = 0
@@ -78,9 +78,10 @@ class Context(RenderContext):
 
     def step(self) -> None:
         self._steps += 1
-        if self._steps % _STEPS_BETWEEN_LOOKS == 0:
-            if time.thread_time() - self._started > MAX_SECONDS:
-                raise TooMuchTime("the template takes too long", token=None)
+        if self._steps % _STEPS_BETWEEN_LOOKS:
+            return
+        if time.thread_time() - self._started > MAX_SECONDS:
+            raise TooMuchTime("the template takes too long", token=None)
 
     def raise_for_loop_limit(self, length: int = 1) -> None:
         self._loops_run += length
@@ -102,9 +103,7 @@ class Context(RenderContext):
         def run(value: Any, *args: Any, **options: Any) -> Any:
             self.step()
             try:
-                return filters.call(
-                    name, value, args, options, env=self.env, locale=self.locale
-                )
+                return filters.call(name, value, args, options, env=self.env, locale=self.locale)
             except LiquidError as error:
                 error.token = error.token or token
                 raise

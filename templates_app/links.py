@@ -3,9 +3,12 @@
 import html
 import re
 
-# What programs run or read locally. Everything else, `weixin://` for example, is the editor's choice.
+# What programs run or read locally. Everything else, `weixin://` for example, is left to editors.
 DANGEROUS = frozenset(
-    "about blob file filesystem jar javascript livescript mocha vbscript view-source data".split()
+    {
+        *("about", "blob", "data", "file", "filesystem", "jar", "javascript", "livescript"),
+        *("mocha", "vbscript", "view-source"),
+    }
 )
 _IMAGES = ("data:image/png", "data:image/jpeg", "data:image/gif", "data:image/webp")
 # Where a value begins with a letter of those, or with an entity. Possessive: linear on any text.

@@ -22,9 +22,17 @@ MAX_ELEMENTS = 5_000
 MAX_DEPTH = 100
 MAX_OPEN_FORMATS = 30
 VOID = frozenset(
-    "area base br col embed hr img input link meta param source track wbr".split()
+    {
+        *("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param"),
+        *("source", "track", "wbr"),
+    }
 )
-FORMATTING = frozenset("a b big code em font i nobr s small strike strong tt u".split())
+FORMATTING = frozenset(
+    {
+        *("a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong"),
+        *("tt", "u"),
+    }
+)
 # Where MJML takes elements only, and text is lost unless it is raw.
 _CONTAINERS = frozenset({"mj-body", "mj-wrapper", "mj-section", "mj-column"})
 _AT = re.compile(r"at position (\d+)")
@@ -35,17 +43,20 @@ _OPENS = frozenset({"for", "if", "unless", "case", "capture"})
 _GOES_ON = frozenset({"else", "elsif", "when"})
 _LINK = re.compile(r"\[([^\[\]\n]*)\]\(([^()\s]*)\)")
 MJML_ELEMENTS = frozenset(
-    f"mj-{name}"
-    for name in (
-        "accordion accordion-element accordion-text accordion-title all attributes body breakpoint "
-        "button carousel carousel-image class column divider font group head hero html-attribute "
-        "html-attributes image navbar navbar-link preview raw section selector social "
-        "social-element spacer style table text title wrapper"
-    ).split()
+    {
+        *("mj-accordion", "mj-accordion-element", "mj-accordion-text", "mj-accordion-title"),
+        *("mj-all", "mj-attributes", "mj-body", "mj-breakpoint", "mj-button", "mj-carousel"),
+        *("mj-carousel-image", "mj-class", "mj-column", "mj-divider", "mj-font", "mj-group"),
+        *("mj-head", "mj-hero", "mj-html-attribute", "mj-html-attributes", "mj-image"),
+        *("mj-navbar", "mj-navbar-link", "mj-preview", "mj-raw", "mj-section", "mj-selector"),
+        *("mj-social", "mj-social-element", "mj-spacer", "mj-style", "mj-table", "mj-text"),
+        *("mj-title", "mj-wrapper"),
+    }
 )
 
 PAGE = """<!doctype html>
-<html><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<html><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <style>
 body {{ margin: 0; padding: 24px; background: #ffffff; color: #1f2937; }}
 .page {{ max-width: 600px; margin: 0 auto; font: 16px/1.6 -apple-system, "Segoe UI", Roboto, \

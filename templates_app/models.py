@@ -16,6 +16,10 @@ LOCALE = r"^([a-z]{2,3}(-[a-z0-9]{2,8}){0,4})?\Z"
 MAX_LIFETIME = 366 * 86_400
 
 
+# What lists leave in the database.
+TEXTS_OF_A_VERSION = ("body", "text", "html", "derived_text", "variables")
+
+
 class BodyFormat(models.TextChoices):
     HTML = "html", _("HTML")
     MJML = "mjml", _("MJML")

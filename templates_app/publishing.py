@@ -1,12 +1,24 @@
 """The life of a template: create, draft, publish, roll back, duplicate, archive."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import transaction
+from django.db.models import Max
+
 from accounts.models import Application, User
-from templates_app.models import Template, TemplateVersion
+from core.errors import Code, DomainError, FieldError
+from core.problems import escape_pointer
+from templates_app import markup, rendering
+from templates_app.models import Template, TemplateVersion, VersionStatus
 from templates_app.rendering import Problem, Source
+from templates_app.uses import Caller, uses
+from templates_app.variables import problems_of_schema, suggest_schema
+
+# Who sent by a template within this time is asked for before a publish requires more.
+RECENT = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +40,47 @@ class Draft:
     change_note: str = ""
 
 
+class ConfirmationRequired(DomainError):
+    """Recent `callers` do not send what a version would newly require."""
+
+    def __init__(self, callers: Sequence[Caller]) -> None:
+        errors = tuple(
+            FieldError(
+                "/confirm",
+                "caller_lacks_variable",
+                f"{caller.application} sent {caller.messages} messages by this template lately, "
+                f"the last on {caller.last_used_at:%Y-%m-%d}, without {', '.join(caller.missing)}.",
+            )
+            for caller in callers
+        )
+        detail = "Recent callers do not send what this version requires; `errors` names them."
+        super().__init__(Code.CONFIRMATION_REQUIRED, detail, errors=errors)
+        self.callers = callers
+
+
+def source_of(version: TemplateVersion) -> Source:
+    return Source(
+        subject=version.subject,
+        body=version.body,
+        body_format=version.body_format,
+        text=version.text,
+        channel=version.template.channel,
+    )
+
+
 def create_template(
     template: Template, *, draft: Draft | None, by: Author, now: datetime
 ) -> Template:
     """Store an unsaved `template`, with its first draft if there is one.
 
-    Raises Django's `ValidationError`, and `DomainError` (`conflict`) where code and locale are
-    taken."""
-    raise NotImplementedError
+    Raises Django's `ValidationError`, also where code and locale are taken, and `DomainError`.
+    """
+    template.full_clean()
+    with transaction.atomic():
+        template.save(force_insert=True)
+        if draft is not None:
+            save_draft(template, draft, by=by, now=now)
+    return template
 
 
 def save_draft(
@@ -47,18 +92,59 @@ def save_draft(
     version: TemplateVersion | None = None,
 ) -> TemplateVersion:
     """Make a new draft, or change `version`, which must be one. It may have errors: it is only a
-    draft. Raises `DomainError` (`conflict`) for a published version, `ValidationError`."""
-    raise NotImplementedError
+    draft.
+
+    Raises `DomainError`: `conflict` for a published version or an archived template,
+    `invalid_request` for what cannot even be stored.
+    """
+    _check_storable(draft)
+    with transaction.atomic():
+        template = _locked(template)
+        if version is None:
+            version = TemplateVersion(template=template, number=_next_number(template))
+        else:
+            version = TemplateVersion.objects.select_for_update(of=("self",)).get(pk=version.pk)
+            version.template = template
+            _check_draft(version)
+        version.subject = draft.source.subject
+        version.body = draft.source.body
+        version.body_format = draft.source.body_format
+        version.text = draft.source.text
+        version.html = _compiled(draft.source)
+        version.derived_text = ""
+        version.variables = _variables(draft, version)
+        version.provider_template_id = draft.provider_template_id
+        version.provider_signature = draft.provider_signature
+        version.change_note = draft.change_note
+        version.author, version.author_name = by.user, by.name
+        version.updated_at = now
+        version.save()
+    return version
 
 
 def problems_of(version: TemplateVersion) -> list[Problem]:
     """Why it cannot be published, or nothing."""
-    raise NotImplementedError
+    return rendering.check(source_of(version))
+
+
+def required_by(version: TemplateVersion) -> set[str]:
+    """Names of the variables that every caller must give once `version` is published."""
+    return set(_followed(version).get("required", ()))
 
 
 def added_requirements(version: TemplateVersion) -> list[str]:
     """Names of variables that publishing `version` newly requires."""
-    raise NotImplementedError
+    current = version.template.current_version
+    before = set(current.variables.get("required", ())) if current is not None else set()
+    return sorted(required_by(version) - before) if current is not None else []
+
+
+def lacking_callers(version: TemplateVersion, *, now: datetime) -> Sequence[Caller]:
+    """Recent callers that do not send what publishing `version` would newly require."""
+    added = added_requirements(version)
+    if not added:
+        return ()
+    return uses().recent_callers(version.template, lacking=added, since=now - RECENT)
 
 
 def publish(
@@ -72,16 +158,61 @@ def publish(
     """Freeze a draft and make it current.
 
     Raises `DomainError`: `invalid_request` with all its errors, `conflict` when it is published
-    or its template is archived, and, unless `is_confirmed`, `confirmation_required` naming recent
-    callers that do not send what is newly required."""
-    raise NotImplementedError
+    or its template is archived, and, unless `is_confirmed`, `ConfirmationRequired`.
+    """
+    with transaction.atomic():
+        template = _locked(version.template)
+        version = TemplateVersion.objects.select_for_update(of=("self",)).get(pk=version.pk)
+        version.template = template
+        _check_draft(version)
+        if problems := problems_of(version):
+            detail = f"Version {version.number} has errors and cannot be published."
+            raise DomainError(Code.INVALID_REQUEST, detail, errors=as_field_errors(problems))
+        if not is_confirmed and (callers := lacking_callers(version, now=now)):
+            raise ConfirmationRequired(callers)
+        source = source_of(version)
+        version.html = markup.inline_styles(markup.html_of(source.body, source.body_format))
+        is_derived = version.html and not version.text.strip()
+        version.derived_text = rendering.derive_text(version.html) if is_derived else ""
+        version.variables = _followed(version)
+        version.change_note = change_note or version.change_note
+        version.author, version.author_name = by.user, by.name
+        return _freeze(version, now=now)
 
 
 def roll_back(
     template: Template, *, to: TemplateVersion, by: Author, now: datetime
 ) -> TemplateVersion:
-    """Publish a copy of an older published version. Raises `DomainError` (`conflict`)."""
-    raise NotImplementedError
+    """Publish a copy of an older published version.
+
+    Raises `DomainError` (`conflict`) for a draft, the current one, or one of another template.
+    """
+    with transaction.atomic():
+        template = _locked(template)
+        if to.template_id != template.pk or not to.is_published:
+            raise DomainError(
+                Code.CONFLICT, "Only a published version of this template can be gone back to."
+            )
+        if template.current_version_id == to.pk:
+            raise DomainError(Code.CONFLICT, f"Version {to.number} is the current one already.")
+        copied = {name: getattr(to, name) for name in _COPIED}
+        version = TemplateVersion(
+            template=template,
+            number=_next_number(template),
+            change_note=f"Back to version {to.number}.",
+            author=by.user,
+            author_name=by.name,
+            html=to.html,
+            derived_text=to.derived_text,
+            **copied,
+        )
+        return _freeze(version, now=now)
+
+
+_COPIED = (
+    *("subject", "body", "body_format", "text", "variables"),
+    *("provider_template_id", "provider_signature"),
+)
 
 
 def duplicate(
@@ -93,14 +224,120 @@ def duplicate(
     by: Author,
     now: datetime,
 ) -> Template:
-    """A new template whose first draft is the current version of `template`, or its newest."""
-    raise NotImplementedError
+    """A new template whose first draft is the current version of `template`, or its newest.
+
+    Raises Django's `ValidationError`."""
+    copy = Template(
+        code=code,
+        locale=locale,
+        application=application,
+        **{
+            name: getattr(template, name)
+            for name in ("channel", "name", "description", "priority", "policy", "lifetime_seconds")
+        },
+    )
+    version = template.current_version or template.versions.order_by("-number").first()
+    draft = None
+    if version is not None:
+        draft = Draft(
+            source_of(version),
+            variables=version.variables,
+            provider_template_id=version.provider_template_id,
+            provider_signature=version.provider_signature,
+            change_note=f"Copied from {template}, version {version.number}.",
+        )
+    return create_template(copy, draft=draft, by=by, now=now)
 
 
 def archive(template: Template, *, now: datetime) -> None:
     """It is not sent by any more. Its versions and messages stay."""
-    raise NotImplementedError
+    Template.objects.filter(pk=template.pk, archived_at=None).update(
+        archived_at=now, updated_at=now
+    )
 
 
 def restore(template: Template, *, now: datetime) -> None:
-    raise NotImplementedError
+    Template.objects.filter(pk=template.pk).update(archived_at=None, updated_at=now)
+
+
+def as_field_errors(problems: Sequence[Problem]) -> tuple[FieldError, ...]:
+    """By the field of the part, with line and column in the words."""
+    return tuple(
+        FieldError(
+            f"/{escape_pointer(problem.part)}",
+            problem.code,
+            f"Line {problem.line}, column {problem.column}: {problem.detail}"
+            if problem.line
+            else problem.detail,
+        )
+        for problem in problems
+    )
+
+
+# --- parts ---------------------------------------------------------------------------------------
+
+
+def _locked(template: Template) -> Template:
+    """Whoever changes versions waits here. Raises `DomainError` (`conflict`) if it is archived."""
+    rows = Template.objects.select_for_update(of=("self",)).select_related("current_version")
+    locked = rows.get(pk=template.pk)
+    if locked.archived_at is not None:
+        raise DomainError(Code.CONFLICT, f"{locked} is archived; restore it first.")
+    return locked
+
+
+def _next_number(template: Template) -> int:
+    highest: int | None = template.versions.aggregate(highest=Max("number"))["highest"]
+    return (highest or 0) + 1
+
+
+def _check_draft(version: TemplateVersion) -> None:
+    if version.is_published:
+        detail = f"Version {version.number} is published and does not change; make a new one."
+        raise DomainError(Code.CONFLICT, detail)
+
+
+def _check_storable(draft: Draft) -> None:
+    errors = [
+        error
+        for problem in rendering.unstorable(draft.source)
+        for error in as_field_errors([problem])
+    ]
+    if draft.variables is not None:
+        errors += [
+            FieldError(f"/variables{error.pointer}", error.code, error.detail)
+            for error in problems_of_schema(draft.variables)
+        ]
+    if errors:
+        raise DomainError(Code.INVALID_REQUEST, "The text cannot be stored.", errors=tuple(errors))
+
+
+def _compiled(source: Source) -> str:
+    """Empty for a draft whose markup is not right yet."""
+    try:
+        return markup.html_of(source.body, source.body_format)
+    except markup.MarkupError:
+        return ""
+
+
+def _variables(draft: Draft, version: TemplateVersion) -> dict[str, Any]:
+    if draft.variables is not None:
+        return draft.variables
+    found = rendering.find_variables(draft.source)
+    current = version.template.current_version
+    known = version.variables if version.pk else current.variables if current else {}
+    return suggest_schema(found, known)
+
+
+def _followed(version: TemplateVersion) -> dict[str, Any]:
+    """Its variables, with what its text asks for beyond them."""
+    found = rendering.find_variables(source_of(version))
+    return suggest_schema(found, version.variables, keep_unused=True)
+
+
+def _freeze(version: TemplateVersion, *, now: datetime) -> TemplateVersion:
+    version.status, version.published_at, version.updated_at = VersionStatus.PUBLISHED, now, now
+    version.save()
+    Template.objects.filter(pk=version.template_id).update(current_version=version, updated_at=now)
+    version.template.current_version = version
+    return version

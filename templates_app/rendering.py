@@ -102,7 +102,7 @@ class Compiled:
 
 def check(source: Source) -> list[Problem]:
     """Everything that is wrong with `source` whatever its variables, in the order of its text."""
-    problems = list(_too_large(source))
+    problems = list(unstorable(source))
     if problems:
         return problems
     parsed_body = False
@@ -124,7 +124,7 @@ def check(source: Source) -> list[Problem]:
     return sorted(problems, key=lambda p: (order[p.part], p.line, p.column))
 
 
-def _too_large(source: Source) -> list[Problem]:
+def unstorable(source: Source) -> list[Problem]:
     problems = []
     limits = {SUBJECT: MAX_SUBJECT_SOURCE, BODY: markup.MAX_BODY, TEXT: markup.MAX_BODY}
     for part, text in source.parts():
@@ -197,7 +197,7 @@ def _unsafe_url(scheme: str) -> str:
 
 def find_variables(source: Source) -> list[FoundVariable]:
     """The variables that `source` asks for, in order of appearance; none where it has errors."""
-    if _too_large(source):
+    if unstorable(source):
         return []
     try:
         return discovery.discover(source.parts())
@@ -211,9 +211,9 @@ def find_variables(source: Source) -> list[FoundVariable]:
 def compile_source(
     source: Source, *, html: str | None = None, derived_text: str | None = None
 ) -> Compiled:
-    """Raises `RenderError`. `html` and `derived_text` are what a version has stored, so that nothing
-    is compiled twice."""
-    for problem in _too_large(source):
+    """Raises `RenderError`. `html` and `derived_text` are what a version has stored, so that
+    nothing is compiled twice."""
+    for problem in unstorable(source):
         raise RenderError(problem)
     has_html = source.body_format != "text"
     if has_html and html is None:
@@ -300,9 +300,7 @@ def render(compiled: Compiled, variables: Mapping[str, Any], *, locale: str = ""
     return Rendered(subject, html, text, tuple(dict.fromkeys(warnings)))
 
 
-def _run(
-    parsed: Parsed, variables: Mapping[str, Any], locale: str, part: str, written: str
-) -> str:
+def _run(parsed: Parsed, variables: Mapping[str, Any], locale: str, part: str, written: str) -> str:
     try:
         return parsed.render(variables, locale)
     except LiquidError as error:
@@ -316,9 +314,7 @@ def _run(
         raise RenderError(Problem(part, 0, 0, "not_renderable", detail)) from error
 
 
-def _placed(
-    problem: Problem, variables: Mapping[str, Any], locale: str, written: str
-) -> Problem:
+def _placed(problem: Problem, variables: Mapping[str, Any], locale: str, written: str) -> Problem:
     """The same problem in the text as it was written: what the tags do depends on no markup."""
     try:
         Parsed(written, HTML).render(variables, locale)
@@ -339,23 +335,46 @@ def _as_problem(error: LiquidError, part: str, written: str, *, is_placed: bool 
     if isinstance(error, UndefinedError):
         found = _UNDEFINED.match(words)
         variable = found[1] if found else ""
-        code, words = "undefined_variable", f"{variable or 'A variable'} is not given."
+        code, words = (
+            "undefined_variable",
+            f"The variable {variable} is not given".replace("  ", " "),
+        )
     elif isinstance(error, UnknownFilterError):
         code = "unknown_filter"
     elif isinstance(error, ResourceLimitError):
         code = "too_large"
     elif isinstance(error, LiquidSyntaxError):
         code = "syntax_error"
+        if not line and (offset := _unclosed(written)) is not None:
+            line, column = position(written, offset)
     elif words.startswith("unexpected liquid"):
         code, words = "syntax_error", "This is nested too deeply, or is no tag."
     detail = f"{words[:1].upper()}{words[1:300]}".rstrip(".") + "."
     return Problem(part, line, column, code, detail, variable)
 
 
+_BLOCK = re.compile(r"\{%-?\s*(end)?(for|if|unless|case|capture|comment|raw)\b")
+
+
+def _unclosed(written: str) -> int | None:
+    """Where a block begins that is never closed. The language only says that there is one."""
+    begun: list[tuple[str, int]] = []
+    for found in _BLOCK.finditer(written):
+        if not found[1]:
+            begun.append((found[2], found.start()))
+        elif begun and begun[-1][0] == found[2]:
+            begun.pop()
+    return begun[-1][1] if begun else None
+
+
 def _check_subject(subject: str, variables: Mapping[str, Any]) -> None:
     if CONTROL.search(subject):
         guilty = next(
-            (n for n, value in variables.items() if isinstance(value, str) and CONTROL.search(value)),
+            (
+                n
+                for n, value in variables.items()
+                if isinstance(value, str) and CONTROL.search(value)
+            ),
             "",
         )
         detail = "The subject holds line breaks, control characters or direction overrides."

@@ -13,8 +13,11 @@ from core.problems import escape_pointer
 from templates_app.discovery import FoundVariable
 
 KEYWORDS = frozenset(
-    "type properties required items enum minLength maxLength minimum maximum minItems maxItems "
-    "title description examples default format $schema additionalProperties".split()
+    {
+        *("type", "properties", "required", "items", "enum", "minLength", "maxLength", "minimum"),
+        *("maximum", "minItems", "maxItems", "title", "description", "examples", "default"),
+        *("format", "$schema", "additionalProperties"),
+    }
 )
 TYPES = frozenset({"string", "number", "integer", "boolean", "array", "object"})
 _NUMERIC = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?", re.ASCII)
@@ -158,7 +161,10 @@ def _unwanted(schema: Any, at: str, depth: int) -> Iterator[FieldError]:
 
 
 def _count(schema: Mapping[str, Any]) -> int:
-    below = [*schema.get("properties", {}).values(), *([schema["items"]] if "items" in schema else [])]
+    below = [
+        *schema.get("properties", {}).values(),
+        *([schema["items"]] if "items" in schema else []),
+    ]
     return len(schema.get("properties", {})) + sum(map(_count, below))
 
 
