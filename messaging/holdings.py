@@ -145,6 +145,7 @@ class Holdings:
             claim.message.application_id,
             never=frozenset(self._never.get(pk, ())),
             rather_not=frozenset(self._rather_not.get(pk, ())),
+            only=claim.message.only_sender_id,
         )
 
     def again(self, jobs: Iterable[Job], *, is_sender_at_fault: bool = False) -> None:

@@ -61,7 +61,7 @@ def accept_email(
         prepared = sending.prepare(
             template, application_id=application_id, channel=Channel.EMAIL.value
         )
-        message = _message(_filled(content, prepared.rendered), handling, now=now, by=prepared)
+        message = _message(filled(content, prepared.rendered), handling, now=now, by=prepared)
         warnings = prepared.warnings
     message.application_id = application_id
     message.api_key_id = api_key_id
@@ -70,7 +70,8 @@ def accept_email(
     return Accepted(message, warnings)
 
 
-def _filled(content: EmailContent, rendered: Rendered) -> EmailContent:
+def filled(content: EmailContent, rendered: Rendered) -> EmailContent:
+    """`content` with the text that a template gave."""
     return replace(content, subject=rendered.subject, html=rendered.html, text=rendered.text)
 
 

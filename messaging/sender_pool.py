@@ -36,11 +36,13 @@ _GENTLY, _FULLY, _RELUCTANTLY = range(3)
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What one message needs. `never`: ids of senders that failed it in this drain. `rather_not`:
-    those that had it and gave no answer; they get it only if there is nobody else."""
+    those that had it and gave no answer; they get it only if there is nobody else. `only`: the one
+    that an operator tests with it, whoever else may use that one."""
 
     application_id: int
     never: frozenset[int] = frozenset()
     rather_not: frozenset[int] = frozenset()
+    only: int | None = None
 
 
 @dataclass(slots=True)
@@ -354,7 +356,10 @@ def _judge(candidate: Candidate, messages: int, now: datetime, busy: Mapping[int
 def _why_not(candidate: Candidate, wish: Wish) -> str:
     if candidate.excluded:
         return candidate.excluded
-    if candidate.application_ids and wish.application_id not in candidate.application_ids:
+    if wish.only is not None:
+        if candidate.sender.pk != wish.only:
+            return "another sender is tested with this message"
+    elif candidate.application_ids and wish.application_id not in candidate.application_ids:
         return "reserved for other applications"
     if candidate.sender.pk in wish.never:
         return "failed this message just now"

@@ -6,9 +6,11 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.db.models.fields.json import KeyTextTransform
 from django.http import Http404, HttpRequest, HttpResponse
-from django.urls import URLPattern, path
+from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
@@ -64,6 +66,7 @@ class MessageAdmin(ResendMixin, ReadOnlyAdmin):
                     ("all_to", "subject"),
                     ("application", "sender"),
                     ("channel", "lane"),
+                    "of_template",
                     ("created_at", "finished_at"),
                     ("due_at", "expires_at"),
                 ]
@@ -77,6 +80,7 @@ class MessageAdmin(ResendMixin, ReadOnlyAdmin):
                     ("id", "request_id"),
                     ("reference", "policy"),
                     ("tags", "api_key"),
+                    ("variable_names", "only_sender"),
                     ("tries", "claims"),
                     ("unknown_resends", "lease_token"),
                     "leased_until",
@@ -130,6 +134,21 @@ class MessageAdmin(ResendMixin, ReadOnlyAdmin):
     @display(description=_("channel"))
     def over(self, message: Message) -> str:
         return message.get_channel_display()
+
+    @display(description=_("template"), empty_value="-")
+    def of_template(self, message: Message) -> SafeString | None:
+        """The version that it was rendered from, with the way there."""
+        version = message.template_version
+        if version is None:
+            return None
+        words = f"{version.template.code}, {gettext('version')} {version.number}"
+        if version.template.locale:
+            words += f" ({version.template.locale})"
+        try:
+            url = reverse("admin:templates_app_templateversion_change", args=[version.pk])
+        except NoReverseMatch:
+            return format_html("{}", words)
+        return format_html('<a class="text-link" href="{}">{}</a>', url, words)
 
     @display(description=_("priority"))
     def priority(self, message: Message) -> str:

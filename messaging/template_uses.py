@@ -1,0 +1,122 @@
+"""What templates ask of messages: who uses one, and a test mail."""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from accounts.models import Application, User
+from core.addresses import InvalidAddress, parse_address
+from core.errors import Code, DomainError, FieldError
+from core.ids import lowest_uuid7
+from core.vocabulary import Channel, Lane, Policy
+from messaging import intake
+from messaging.channels.base import EmailContent
+from messaging.models import Message, Sender
+from templates_app import sending
+from templates_app.models import Template, TemplateVersion
+from templates_app.rendering import RenderError
+from templates_app.uses import Caller
+
+# The owner of test mails: no caller sees them among its own.
+TESTS = "Template tests"
+# Of each version, so many of the newest messages are looked at: the same cost on ten million.
+NEWEST = 5_000
+VERSIONS = 20
+LIFETIME = timedelta(hours=1)
+
+
+class MessageUses:
+    """Implements `templates_app.uses.Uses`."""
+
+    def recent_callers(
+        self, template: Template, *, lacking: Collection[str], since: datetime
+    ) -> Sequence[Caller]:
+        """By the names that are kept with each message. Tests of the admin are no callers."""
+        wanted = frozenset(lacking)
+        messages: Counter[str] = Counter()
+        missing: dict[str, set[str]] = {}
+        last: dict[str, datetime] = {}
+        versions = template.versions.order_by("-number").values_list("pk", flat=True)[:VERSIONS]
+        for version in versions:
+            rows = (
+                Message.objects.filter(template_version=version, pk__gte=lowest_uuid7(since))
+                .exclude(application__name=TESTS)
+                .order_by("-pk")
+                .values_list("application__name", "variable_names", "created_at")[:NEWEST]
+            )
+            for application, names, created_at in rows:
+                lacked = wanted.difference(names or ())
+                if lacked and created_at >= since:
+                    messages[application] += 1
+                    missing.setdefault(application, set()).update(lacked)
+                    last[application] = max(created_at, last.get(application, created_at))
+        return [
+            Caller(name, count, last[name], tuple(sorted(missing[name])))
+            for name, count in messages.most_common()
+        ]
+
+    def test_senders(self, channel: str) -> Sequence[tuple[int, str]]:
+        rows = Sender.objects.filter(channel=channel, is_active=True).order_by("name")
+        return list(rows.values_list("pk", "name"))
+
+    def send_test(
+        self,
+        version: TemplateVersion,
+        *,
+        to: str,
+        variables: dict[str, Any],
+        sender_id: int | None,
+        by: User,
+        now: datetime,
+    ) -> UUID:
+        """Raises `DomainError` (`invalid_request`) for an address, a sender or variables that do
+        not do, and for a text that cannot be rendered."""
+        content = _addressed(to)
+        if sender_id is not None and not _is_usable(sender_id, version.template.channel):
+            raise _refusal("/sender_id", "not_found", "There is no such active sender.")
+        try:
+            ready = sending.make_ready(version)
+        except RenderError as error:
+            problem = error.problem
+            raise _refusal(f"/{problem.part}", problem.code, problem.detail) from error
+        rendered, _ = sending.render_checked(
+            ready, variables, is_strict=False, locale=version.template.locale
+        )
+        application, _ = Application.objects.get_or_create(
+            name=TESTS, defaults={"description": "Test mails of template editors."}
+        )
+        content = intake.filled(content, rendered)
+        message = Message(
+            application=application,
+            channel=Channel.EMAIL.value,
+            # A person waits for it.
+            lane=Lane.HIGH,
+            policy=Policy.AT_MOST_ONCE,
+            recipient=content.to[0][1].lower(),
+            content=content.as_json(),
+            template_version=version,
+            variable_names=sorted(variables),
+            only_sender_id=sender_id,
+            metadata={"tested_by": by.get_username()[:500]},
+            expires_at=now + LIFETIME,
+        )
+        intake.store_email(message, content)
+        return message.pk
+
+
+def _addressed(to: str) -> EmailContent:
+    try:
+        parsed = parse_address(to)
+    except InvalidAddress as error:
+        raise _refusal("/to", error.code, str(error)) from error
+    return EmailContent(to=[(parsed.name, parsed.address)], subject="")
+
+
+def _is_usable(sender_id: int, channel: str) -> bool:
+    return Sender.objects.filter(pk=sender_id, channel=channel, is_active=True).exists()
+
+
+def _refusal(pointer: str, code: str, detail: str) -> DomainError:
+    return DomainError(Code.INVALID_REQUEST, detail, errors=(FieldError(pointer, code, detail),))
