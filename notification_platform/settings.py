@@ -9,7 +9,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import environ
-from django.utils.translation import gettext_lazy as _
 from kombu import Exchange, Queue
 
 from core.logging import logging_config

@@ -52,7 +52,10 @@ class OwnerFilter(SimpleListFilter):
         named = owners.order_by("application__name").values_list(
             "application_id", "application__name"
         )
-        return [("shared", _("Shared by all")), *dict.fromkeys((str(pk), name) for pk, name in named)]
+        return [
+            ("shared", _("Shared by all")),
+            *dict.fromkeys((str(pk), name) for pk, name in named),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value() or ""

@@ -126,8 +126,7 @@ class TemplateVersionAdmin(PublishMixin, TryMixin, ModelAdmin):
         return HttpResponseRedirect(request.get_full_path())
 
     def _form(self, version: TemplateVersion) -> DraftForm:
-        form = DraftForm(instance=version, initial={"revision": revision_of(version)})
-        return form
+        return DraftForm(instance=version, initial={"revision": revision_of(version)})
 
     def _may_edit(self, request: HttpRequest, version: TemplateVersion) -> bool:
         return not version.is_published and self.has_change_permission(request, version)

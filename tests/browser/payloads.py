@@ -38,6 +38,6 @@ PAYLOADS = [
     f'<a href="javascript:{HIT}">click</a>',
     f'<a href="{CODED}" target="_top">click</a>',
     f'<form action="javascript:{HIT}"><button>click</button></form>',
-    f'<form action="/hit" target="_top"><button>click</button></form>',
+    '<form action="/hit" target="_top"><button>click</button></form>',
     f'</title></style></textarea>--><script>{HIT}</script><a href="/hit" target="_top">click</a>',
 ]
