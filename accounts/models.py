@@ -40,6 +40,8 @@ class Application(models.Model):
 class Scope(models.TextChoices):
     MESSAGES_SEND = "messages:send", _("send messages")
     MESSAGES_READ = "messages:read", _("read messages")
+    TEMPLATES_READ = "templates:read", _("read templates")
+    TEMPLATES_WRITE = "templates:write", _("write and publish templates")
 
 
 def validate_scopes(value: object) -> None:

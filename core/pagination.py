@@ -5,6 +5,7 @@ import binascii
 from typing import Any
 from uuid import UUID
 
+from django.db.models import UUIDField
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -32,7 +33,9 @@ class BoundedPagination(BasePagination):
             if "page" in request.query_params:
                 raise _refusal("cursor", "Give either page or cursor, not both.")
             self.page: int | None = None
-            rows = queryset.filter(pk__lt=_read_cursor(cursor))[: self.page_size + 1]
+            is_uuid = isinstance(queryset.model._meta.pk, UUIDField)
+            before = _read_cursor(cursor, is_uuid=is_uuid)
+            rows = queryset.filter(pk__lt=before)[: self.page_size + 1]
             self.total: int | None = None
         else:
             self.page = _number(request, "page", 1, COUNT_LIMIT // self.page_size)
@@ -112,12 +115,18 @@ def _refusal(name: str, detail: str) -> ProblemError:
     )
 
 
-def _write_cursor(pk: UUID) -> str:
-    return base64.urlsafe_b64encode(pk.bytes).rstrip(b"=").decode()
+def _write_cursor(pk: UUID | int) -> str:
+    raw = pk.bytes if isinstance(pk, UUID) else pk.to_bytes(8, "big")
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def _read_cursor(text: str) -> UUID:
+def _read_cursor(text: str, *, is_uuid: bool) -> UUID | int:
     try:
-        return UUID(bytes=base64.b64decode(text + "==", altchars=b"-_", validate=True))
+        raw = base64.b64decode(text + "==", altchars=b"-_", validate=True)
+        if is_uuid:
+            return UUID(bytes=raw)
+        if len(raw) == 8 and raw[0] < 0x80:
+            return int.from_bytes(raw, "big")
     except (binascii.Error, ValueError):
-        raise _refusal("cursor", "It is none that this API has given out.") from None
+        pass
+    raise _refusal("cursor", "It is none that this API has given out.")

@@ -31,7 +31,7 @@ class ProblemAutoSchema(AutoSchema):
         problems = AUTHENTICATED | ANY
         if self.method in {"POST", "PUT", "PATCH"}:
             problems |= WITH_BODY
-        if "{id}" in self.path:
+        if "{" in self.path:
             problems |= OF_ONE_OBJECT
         for status, meaning in sorted(problems.items()):
             if str(status) not in bodies:

@@ -48,3 +48,6 @@ class VariablesField(serializers.Field[Any, Any, Any, Any]):
         if not isinstance(data, dict):
             self.fail("invalid")
         return data
+
+    def to_representation(self, value: Any) -> Any:
+        return value

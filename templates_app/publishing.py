@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Max
 
 from accounts.models import Application, User
@@ -77,7 +77,13 @@ def create_template(
     """
     template.full_clean()
     with transaction.atomic():
-        template.save(force_insert=True)
+        try:
+            with transaction.atomic():
+                template.save(force_insert=True)
+        except IntegrityError as error:
+            # Somebody else was faster than our check.
+            template.validate_constraints()
+            raise DomainError(Code.CONFLICT, f"{template} was made just now.") from error
         if draft is not None:
             save_draft(template, draft, by=by, now=now)
     return template
@@ -247,6 +253,19 @@ def duplicate(
             change_note=f"Copied from {template}, version {version.number}.",
         )
     return create_template(copy, draft=draft, by=by, now=now)
+
+
+def change_template(template: Template, *, changes: dict[str, Any], now: datetime) -> Template:
+    """Its name and how its messages are handled; `archived` of False or True with them."""
+    changes = dict(changes)
+    archived = changes.pop("archived", None)
+    if archived is not None:
+        changes["archived_at"] = (template.archived_at or now) if archived else None
+    for name, value in changes.items():
+        setattr(template, name, value)
+    template.updated_at = now
+    template.save(update_fields=[*changes, "updated_at"])
+    return template
 
 
 def archive(template: Template, *, now: datetime) -> None:

@@ -14,6 +14,7 @@ from django.db import connection
 from core.errors import Code, DomainError, FieldError
 from core.problems import escape_pointer
 from templates_app import rendering
+from templates_app.lookup import languages
 from templates_app.models import TemplateVersion, VersionStatus
 from templates_app.publishing import source_of
 from templates_app.rendering import Compiled, Rendered, RenderError
@@ -190,12 +191,6 @@ class _Row:
     version_id: int | None
     number: int | None
     status: str | None
-
-
-def languages(locale: str) -> list[str]:
-    """`zh-hans-cn`, `zh-hans`, `zh`, and the default."""
-    parts = locale.split("-") if locale else []
-    return ["-".join(parts[:length]) for length in range(len(parts), 0, -1)] + [""]
 
 
 def _why_none(wanted: Wanted, rows: list[_Row], candidates: list[_Row]) -> DomainError:
