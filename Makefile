@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run manage test faults lint types schema lock bench lint-docker try-docker up down clean
+.PHONY: help run manage test faults lint types schema editor check-editor lock bench lint-docker try-docker up down clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,15 @@ types: $(VENV)/dev.stamp ## Check the types.
 
 schema: $(VENV)/dev.stamp ## Write the OpenAPI document to docs/openapi.yaml.
 	@$(BIN)/python -c "import tests.environment, sys; sys.argv = ['manage.py', 'spectacular', '--file', 'docs/openapi.yaml', '--validate']; import runpy; runpy.run_path('manage.py', run_name='__main__')"
+
+editor: templates_app/editor/node_modules ## Build the bundle of the template editor (needs node).
+	@cd templates_app/editor && npm run --silent build
+
+check-editor: templates_app/editor/node_modules ## Check that the committed bundle is what the build makes (needs node).
+	@cd templates_app/editor && npm run --silent build -- --check
+
+templates_app/editor/node_modules: templates_app/editor/package-lock.json
+	@cd templates_app/editor && npm ci --silent && touch node_modules
 
 bench: $(VENV)/dev.stamp ## Measure speed, latency and memory. ARGS="--quick --slow" is passed on.
 	@$(MAKE) --no-print-directory $(BENCH_VENV)/bench.stamp || echo "Going on without peers."

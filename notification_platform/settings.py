@@ -5,19 +5,14 @@ but makes no sense in its place is reported by the system checks of `notificatio
 """
 
 import secrets
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import environ
-from django.http import HttpRequest
-from django.templatetags.static import static
-from django.urls import reverse_lazy
-from django.utils.translation import gettext_lazy as _
 from kombu import Exchange, Queue
 
 from core.logging import logging_config
-from notification_platform import env
+from notification_platform import admin_theme, env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -316,85 +311,4 @@ logging_config(level=LOG_LEVEL, form=LOG_FORMAT)
 
 # --- Admin ---------------------------------------------------------------------------------------
 
-
-def _may_see(permission: str) -> Callable[[HttpRequest], bool]:
-    """Links in the sidebar are shown to whom they do not end in a refusal."""
-    return lambda request: request.user.has_perm(permission)
-
-
-UNFOLD = {
-    "SITE_TITLE": _("Notification platform"),
-    "SITE_HEADER": _("Notifications"),
-    "SITE_SYMBOL": "send",
-    "SHOW_HISTORY": True,
-    "STYLES": [lambda request: static("messaging/admin.css")],
-    "SIDEBAR": {
-        "show_search": False,
-        "navigation": [
-            {
-                "title": _("Delivery"),
-                "items": [
-                    {
-                        "title": _("Messages"),
-                        "icon": "mail",
-                        "link": reverse_lazy("admin:messaging_message_changelist"),
-                        "permission": _may_see("messaging.view_message"),
-                    },
-                    {
-                        "title": _("Attempts"),
-                        "icon": "outbound",
-                        "link": reverse_lazy("admin:messaging_attempt_changelist"),
-                        "permission": _may_see("messaging.view_attempt"),
-                    },
-                    {
-                        "title": _("Events"),
-                        "icon": "history",
-                        "link": reverse_lazy("admin:messaging_event_changelist"),
-                        "permission": _may_see("messaging.view_event"),
-                    },
-                    {
-                        "title": _("Senders"),
-                        "icon": "alternate_email",
-                        "link": reverse_lazy("admin:messaging_sender_changelist"),
-                        "permission": _may_see("messaging.view_sender"),
-                    },
-                    {
-                        "title": _("Sender groups"),
-                        "icon": "domain",
-                        "link": reverse_lazy("admin:messaging_sendergroup_changelist"),
-                        "permission": _may_see("messaging.view_sendergroup"),
-                    },
-                ],
-            },
-            {
-                "title": _("Access"),
-                "items": [
-                    {
-                        "title": _("Applications"),
-                        "icon": "apps",
-                        "link": reverse_lazy("admin:accounts_application_changelist"),
-                        "permission": _may_see("accounts.view_application"),
-                    },
-                    {
-                        "title": _("API keys"),
-                        "icon": "key",
-                        "link": reverse_lazy("admin:accounts_apikey_changelist"),
-                        "permission": _may_see("accounts.view_apikey"),
-                    },
-                    {
-                        "title": _("Operators"),
-                        "icon": "group",
-                        "link": reverse_lazy("admin:accounts_user_changelist"),
-                        "permission": _may_see("accounts.view_user"),
-                    },
-                    {
-                        "title": _("Groups"),
-                        "icon": "groups",
-                        "link": reverse_lazy("admin:auth_group_changelist"),
-                        "permission": _may_see("auth.view_group"),
-                    },
-                ],
-            },
-        ],
-    },
-}
+UNFOLD = admin_theme.UNFOLD

@@ -203,6 +203,8 @@ class TemplateVersion(models.Model):
         verbose_name = _("template version")
         verbose_name_plural = _("template versions")
         ordering = ["template", "-number"]
+        # Besides Django's own: to publish, and to roll back.
+        permissions = [("publish_templateversion", _("Can publish template versions"))]
         constraints = [
             models.UniqueConstraint(
                 name="template_version_number_is_unique_per_template",

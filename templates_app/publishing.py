@@ -187,7 +187,7 @@ def publish(
 
 
 def roll_back(
-    template: Template, *, to: TemplateVersion, by: Author, now: datetime
+    template: Template, *, to: TemplateVersion, by: Author, now: datetime, change_note: str = ""
 ) -> TemplateVersion:
     """Publish a copy of an older published version.
 
@@ -205,7 +205,7 @@ def roll_back(
         version = TemplateVersion(
             template=template,
             number=_next_number(template),
-            change_note=f"Back to version {to.number}.",
+            change_note=change_note or f"Back to version {to.number}.",
             author=by.user,
             author_name=by.name,
             html=to.html,

@@ -20,6 +20,7 @@ from messaging.models import (
     SenderGroup,
     SenderWindow,
 )
+from templates_app.models import Template
 from tests.conftest import browser_of
 from tests.factories import (
     NOON,
@@ -30,12 +31,14 @@ from tests.factories import (
     make_operator,
     make_sender,
     make_staff,
+    make_version,
 )
 
 pytestmark = pytest.mark.django_db
 
 OURS = [
     *apps.get_app_config("accounts").get_models(),
+    *apps.get_app_config("templates_app").get_models(),
     *apps.get_app_config("messaging").get_models(),
 ]
 REGISTERED = [*OURS, Group]
@@ -47,6 +50,7 @@ def _one_of_each(adapter):
     Group.objects.create(name="readers")
     make_sender(per_day=10, group=make_group())
     message = make_message()
+    make_version(status="published")
     OtherRecipient.objects.create(message=message, role="cc", address="bob@example.com")
     drain()
     Event.objects.create(message=message, kind=Event.Kind.CANCELLED, at=NOON)
@@ -81,7 +85,7 @@ def test_its_list_and_its_page_open(operator, model):
     assert operator.get(reverse(f"{name}_history", args=[row.pk])).status_code == 200
 
 
-@pytest.mark.parametrize("model", [User, Group, Application, ApiKey, Sender, SenderGroup])
+@pytest.mark.parametrize("model", [User, Group, Application, ApiKey, Sender, SenderGroup, Template])
 def test_its_form_for_a_new_one_opens(operator, model):
     name = f"admin:{model._meta.app_label}_{model._meta.model_name}_add"
 
@@ -102,7 +106,17 @@ def test_what_happened_cannot_be_added_changed_or_deleted(operator, model):
 def test_the_first_page_leads_everywhere(operator):
     page = operator.get(reverse("admin:index")).content.decode()
 
-    for model in (Message, Attempt, Event, Sender, SenderGroup, Application, ApiKey, User):
+    for model in (
+        Message,
+        Attempt,
+        Event,
+        Sender,
+        SenderGroup,
+        Template,
+        Application,
+        ApiKey,
+        User,
+    ):
         assert reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist") in page
 
 

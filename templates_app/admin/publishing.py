@@ -1,0 +1,81 @@
+"""Publishing a draft: what it changes is said first, and to whom."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext
+
+from core.errors import DomainError
+from templates_app import publishing
+from templates_app.admin.pages import all_words, author_of, show_page
+from templates_app.admin.trying import say
+from templates_app.models import TemplateVersion
+
+PUBLISH = "templates_app.publish_templateversion"
+
+
+class PublishMixin:
+    """The publish page of `TemplateVersionAdmin`."""
+
+    def may_publish(self: Any, request: HttpRequest, version: TemplateVersion) -> bool:
+        return (
+            not version.is_published
+            and version.template.archived_at is None
+            and request.user.has_perm(PUBLISH)
+        )
+
+    def publish(self: Any, request: HttpRequest, pk: int) -> HttpResponse:
+        version: TemplateVersion = self.found(request, pk)
+        if not request.user.has_perm(PUBLISH):
+            raise PermissionDenied
+        back_url = self._url_of("change", version)
+        if not self.may_publish(request, version):
+            words = gettext("It is published already, or its template is archived.")
+            self.message_user(request, words, messages.WARNING)
+            return HttpResponseRedirect(back_url)
+        added = publishing.added_requirements(version)
+        callers = publishing.lacking_callers(version, now=timezone.now())
+        note = request.POST.get("change_note", version.change_note).strip()
+        note_error = ""
+        if request.method == "POST":
+            if not note:
+                note_error = gettext("Say in a few words what changed.")
+            elif callers and request.POST.get("confirm") != "yes":
+                note_error = gettext("Confirm that these callers will be changed.")
+            else:
+                try:
+                    publishing.publish(
+                        version, change_note=note, by=author_of(request), now=timezone.now()
+                    )
+                except DomainError as error:
+                    note_error = all_words(error)
+                else:
+                    self.log_change(request, version, "Published.")
+                    words = gettext("Version %(number)s is what callers get now.")
+                    self.message_user(request, words % {"number": version.number})
+                    return HttpResponseRedirect(
+                        reverse("admin:templates_app_template_change", args=[version.template_id])
+                    )
+        question = gettext("Publish version %(number)s of %(template)s?")
+        return show_page(
+            self,
+            request,
+            "publish.html",
+            title=gettext("Publish"),
+            question=question % {"number": version.number, "template": version.template},
+            lines=[
+                gettext("It is sent from now on, and never changes again."),
+                gettext("Messages that were accepted before keep their text."),
+            ],
+            problems=[say(problem) for problem in publishing.problems_of(version)],
+            added=added,
+            callers=callers,
+            note=note,
+            note_error=note_error,
+            button=gettext("Publish"),
+            back_url=back_url,
+        )
