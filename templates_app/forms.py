@@ -41,7 +41,7 @@ def _line() -> forms.TextInput:
     return forms.TextInput(attrs={"class": "te-input", "autocomplete": "off"})
 
 
-class DraftForm(forms.ModelForm):
+class DraftForm(forms.ModelForm):  # type: ignore[type-arg]
     variables = SchemaField(required=False, widget=_area("te-input te-small"))
     revision = forms.CharField(widget=forms.HiddenInput, required=False)
 
@@ -100,7 +100,7 @@ def source_of(template: Template, data: dict[str, Any]) -> Source:
     )
 
 
-class DuplicateForm(forms.ModelForm):
+class DuplicateForm(forms.ModelForm):  # type: ignore[type-arg]
     """Where a copy is to live."""
 
     class Meta:

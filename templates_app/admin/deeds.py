@@ -86,7 +86,7 @@ class DeedsMixin:
         after = by_number.get(request.GET.get("after", ""), versions[0])
         before = by_number.get(request.GET.get("before", ""), versions[min(1, len(versions) - 1)])
         for version in versions:
-            version.words = gettext("version %(number)s (%(state)s)") % {  # type: ignore[attr-defined]
+            version.words = gettext("version %(number)s (%(state)s)") % {
                 "number": version.number,
                 "state": state_of(version)[0],
             }

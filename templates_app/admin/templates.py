@@ -138,7 +138,7 @@ class TemplateAdmin(DeedsMixin, ModelAdmin):
         self, request: HttpRequest, obj: Template, post_url_continue: str | None = None
     ) -> HttpResponse:
         """A new template has an empty draft, and to write it is what one came for."""
-        version = obj.versions.first()
+        version = obj.versions.get()
         self.message_user(request, gettext("The template is there. Write its first version."))
         return HttpResponseRedirect(self.version_url(version))
 

@@ -60,13 +60,14 @@ class TryMixin:
         if not self.has_change_permission(request, version):
             raise PermissionDenied
         chosen = request.POST.get("sender", "")
+        by: Any = request.user
         try:
             message_id = uses().send_test(
                 version,
                 to=request.POST.get("to", "").strip(),
                 variables=example_of(version.variables),
                 sender_id=int(chosen) if chosen.isdecimal() else None,
-                by=request.user,
+                by=by,
                 now=timezone.now(),
             )
         except DomainError as error:

@@ -159,10 +159,11 @@ class TemplateVersionAdmin(PublishMixin, TryMixin, ModelAdmin):
         if _wants_json(request):
             return JsonResponse({"detail": detail, "theirs": theirs}, status=409)
         # Without scripts the next save is one over what is stored: the page has just shown it.
-        form.data = form.data.copy()
-        form.data["revision"] = theirs["revision"]
+        data = request.POST.copy()
+        data["revision"] = theirs["revision"]
+        form.data = data
         labels = editor_words()["fields"]
-        mine = {name: str(form.data.get(name, "")) for name in names}
+        mine = {name: str(data.get(name, "")) for name in names}
         shown = [(labels[n], theirs[n]) for n in names if theirs[n].strip() != mine[n].strip()]
         conflict = {"detail": detail, "shown": shown}
         return self._show(request, stored, form, status=409, conflict=conflict)
@@ -227,7 +228,7 @@ def _compare_url(version: TemplateVersion) -> str:
     """With the current version, or with the one before."""
     template = version.template
     others = template.versions.exclude(pk=version.pk)
-    other = others.filter(pk=template.current_version_id).first() or (
+    other = others.filter(pk=template.current_version_id or 0).first() or (
         others.filter(number__lt=version.number).first() or others.first()
     )
     numbers = sorted([other.number if other else version.number, version.number])

@@ -15,10 +15,10 @@ class EditorPage:
         self.page.goto(url)
         return self.wait()
 
-    def wait(self) -> "EditorPage":
-        """Until the scripts have taken over and the first preview is there."""
+    def wait(self, state: str = "shown") -> "EditorPage":
+        """Until the scripts have taken over and the first preview is there, or known not to be."""
         expect(self.page.locator("form[data-template-editor][data-ready=true]")).to_be_visible()
-        return self.rendered()
+        return self.rendered(state)
 
     def rendered(self, state: str = "shown") -> "EditorPage":
         expect(self.preview).to_have_attribute("data-state", state)
