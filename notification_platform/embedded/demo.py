@@ -110,6 +110,11 @@ Try it yourself
     -H "Content-Type: application/json" \\
     -d '{{"to": "user@example.com", "subject": "测试邮件", "content": "<h1>Hello World</h1>"}}'
 
+  curl -X POST {api}/messages/email/send -H "Authorization: Bearer $TOKEN" \\
+    -H "Content-Type: application/json" \\
+    -d '{{"to": "user@example.com", "template_code": "welcome", "locale": "zh-hans",
+         "variables": {{"name": "小明", "product": "Example", "action_url": "https://example.com"}}}}'
+
   curl "{api}/messages?status=success&page=1&page_size=10" -H "Authorization: Bearer $TOKEN"
 
 It runs until Ctrl-C; what it did is kept for the next time.""",

@@ -1,4 +1,5 @@
-"""What the embedded mode starts with: an application with a key, an operator, one sender."""
+"""What the embedded mode starts with: an application with a key, an operator, one sender,
+the starter templates."""
 
 import json
 import os
@@ -12,6 +13,8 @@ from accounts.keys import is_valid, issue_key
 from accounts.models import ApiKey, Application, User
 from messaging.models import Sender
 from messaging.senders import save_sender
+from templates_app.files import STARTERS, import_folder
+from templates_app.publishing import Author
 
 APPLICATION = "demo"
 SENDER = "local-mailbox"
@@ -42,6 +45,15 @@ def make(path: Path, *, mailbox_port: int) -> Access:
         access.password = secrets.token_urlsafe(12)
         User.objects.create_superuser(OPERATOR, password=access.password)
     _follow_mailbox(mailbox_port)
+    # Only what is missing: what somebody changed stays.
+    import_folder(
+        STARTERS,
+        application=None,
+        by=Author("make run"),
+        now=timezone.now(),
+        is_published=True,
+        only_new=True,
+    )
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump(asdict(access), file, indent=2)

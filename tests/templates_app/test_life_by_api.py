@@ -1,6 +1,9 @@
 """The whole life of a template, as a team lives it that has only the API."""
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from messaging.models import Message
 from templates_app.models import TemplateVersion
@@ -47,7 +50,7 @@ def test_the_whole_life_of_a_template(api, adapter):
     assert (published["status"], published["is_current"]) == ("published", True)
     accepted = ok(api.post(SEND, mail), 202)
     assert accepted["warnings"] == []
-    assert drain(lane="high") == 1
+    assert drain(lane="high", now=timezone.now() + timedelta(seconds=1)) == 1
     first = ok(api.get(f"/api/v1/messages/{accepted['id']}"))
     assert first["template"] == {"code": "order-shipped", "version": 1, "locale": ""}
     assert first["priority"] == "high"
