@@ -1,9 +1,13 @@
 """The pages as people see them, in both languages' texts, light and dark, wide and narrow. What is
 checked here is that nothing is cut off; SCREENSHOTS=folder keeps the pictures to be looked at."""
 
+from io import StringIO
+
 import pytest
+from django.core.management import call_command
 from playwright.sync_api import expect
 
+from templates_app.models import TemplateVersion
 from tests.browser.editor import EditorPage
 from tests.factories import make_operator, make_template, make_version
 
@@ -87,5 +91,30 @@ def test_the_editor_is_whole(open_browser, photograph, locale, look, width):
 
     expect(editor.frame.locator("h1")).to_contain_text(TEXTS[locale]["name"])
     expect(page.locator("[data-panel=body] .cm-content")).to_contain_text("{% for item in items %}")
-    photograph(page, f"editor-{locale}-{look}-{width}", full_page=width < 1440)
+    photograph(page, f"editor-{locale}-{look}-{width}")
+    if width < 1000:
+        editor.preview.scroll_into_view_if_needed()
+        photograph(page, f"editor-{locale}-{look}-{width}-preview")
     assert not is_cut_off(page)
+
+
+@pytest.mark.parametrize("locale", ["", "zh-hans"])
+def test_the_starter_templates_are_whole_on_every_width(open_browser, photograph, locale):
+    call_command("import_templates", stdout=StringIO())
+    versions = TemplateVersion.objects.filter(template__locale=locale).select_related("template")
+    assert len(versions) == 5
+    page = open_browser(make_operator())
+    editor = EditorPage(page)
+
+    for version in versions:
+        editor.open(version)
+        expect(editor.problems).to_have_count(0)
+        for width in ("Desktop", "Mobile"):
+            page.get_by_role("button", name=width).click()
+            expect(editor.preview).to_have_attribute("data-shown-width", width.lower())
+            frame = page.locator("iframe.te-frame").element_handle().content_frame()
+
+            assert not is_cut_off(frame), (version, width)
+            name = f"starter-{version.template.code}-{locale or 'en'}"
+            if width == "Mobile":
+                photograph(page.locator("iframe.te-frame"), name)
