@@ -64,6 +64,8 @@ UNFOLD = {
                         "title": _("Templates"),
                         "icon": "article",
                         "link": reverse_lazy("admin:templates_app_template_changelist"),
+                        # A version's page belongs to it as well.
+                        "active": lambda request: "/templates_app/" in request.path,
                         "permission": _may_see("templates_app.view_template"),
                     },
                 ],

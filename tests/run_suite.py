@@ -3,7 +3,7 @@ the short faults. The long faults are `make faults`.
 
 PostgreSQL is TEST_POSTGRES_URL, or the local one, or one from a wheel that is started for the run.
 RabbitMQ and Redis are TEST_RABBITMQ_URL and TEST_REDIS_URL, or the local ones. What is missing is
-said in the last lines; with REQUIRE_SERVICES=1 it is a failure.
+said in the last lines, and so is a missing Chromium; with REQUIRE_SERVICES=1 it is a failure.
 """
 
 import os
@@ -19,6 +19,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
+
+from tests.browser import chromium
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCAL = {
@@ -74,7 +76,10 @@ def report(results: list[tuple[str, int]], services: dict[str, str], seconds: fl
     absent = missing_binaries()
     if absent:
         print(f"NOT RUN: faults, which start services of their own: no {', '.join(absent)}.")
-    if (missing or absent) and os.environ.get("REQUIRE_SERVICES") == "1":
+    no_browser = chromium.is_missing()
+    if no_browser:
+        print(f"NOT RUN: tests of pages in a browser: no {chromium.CHROMIUM}.")
+    if (missing or absent or no_browser) and os.environ.get("REQUIRE_SERVICES") == "1":
         print("REQUIRE_SERVICES=1: that is a failure.")
         return 1
     return 1 if failed else 0

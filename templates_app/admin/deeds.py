@@ -263,4 +263,7 @@ def _differences(
 def _shown(value: Any) -> str:
     if isinstance(value, str):
         return value
+    if isinstance(value.get("required"), list):
+        # In which order they stand means nothing.
+        value = value | {"required": sorted(value["required"], key=str)}
     return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True)

@@ -56,7 +56,8 @@ class PublishMixin:
                 else:
                     self.log_change(request, version, "Published.")
                     words = gettext("Version %(number)s is what callers get now.")
-                    self.message_user(request, words % {"number": version.number})
+                    words %= {"number": version.number}
+                    self.message_user(request, words, messages.SUCCESS)
                     return HttpResponseRedirect(
                         reverse("admin:templates_app_template_change", args=[version.template_id])
                     )

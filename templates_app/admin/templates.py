@@ -74,7 +74,7 @@ class TemplateAdmin(DeedsMixin, ModelAdmin):
     search_fields = ["code", "name", "description"]
     autocomplete_fields = ["application"]
     actions_detail = ["duplicate", "archive", "restore"]
-    change_form_outer_after_template = "templates_app/versions.html"
+    change_form_outer_before_template = "templates_app/versions.html"
     fieldsets = [
         (None, {"fields": [("code", "locale"), ("channel", "application"), "name", "description"]}),
         (

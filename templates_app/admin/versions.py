@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
@@ -122,7 +122,7 @@ class TemplateVersionAdmin(PublishMixin, TryMixin, ModelAdmin):
         if _wants_json(request):
             answer = {"revision": revision_of(saved), "detail": said}
             return JsonResponse(answer | {"variables": _as_text(saved.variables)})
-        self.message_user(request, said)
+        self.message_user(request, said, messages.SUCCESS)
         return HttpResponseRedirect(request.get_full_path())
 
     def _form(self, version: TemplateVersion) -> DraftForm:
@@ -199,7 +199,7 @@ class TemplateVersionAdmin(PublishMixin, TryMixin, ModelAdmin):
                 if version.is_published and may_test and template.archived_at is None
                 else ""
             ),
-            "show_back_button": True,
+            "template_url": reverse("admin:templates_app_template_change", args=[template.pk]),
             "editor": {
                 "urls": {
                     "save": url_of("change", version),

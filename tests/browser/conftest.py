@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from tests.browser.chromium import chromium, is_missing
 from tests.factories import make_operator
@@ -92,8 +92,12 @@ def page(open_browser: Callable[..., Page]) -> Page:
 def photograph() -> Callable[..., None]:
     """Keeps a picture when the suite is asked for them: SCREENSHOTS=folder."""
 
-    def take(page: Page, name: str, **options: Any) -> None:
+    def take(what: Page | Locator, name: str) -> None:
         if SCREENSHOTS:
-            page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png", **options)
+            # A frame that was out of sight is drawn in the frame after next.
+            (what if isinstance(what, Page) else what.page).evaluate(
+                "new Promise((done) => requestAnimationFrame(() => setTimeout(done, 300)))"
+            )
+            what.screenshot(path=Path(SCREENSHOTS) / f"{name}.png")
 
     return take

@@ -30,6 +30,7 @@ export function wireComparison(root) {
   for (const element of root.querySelectorAll("[data-compare]")) {
     const [before, after] = [...element.querySelectorAll("pre")].map((pre) => pre.textContent);
     element.replaceChildren();
+    element.classList.remove("te-pair");
     sideBySide(element, { before, after });
   }
 }

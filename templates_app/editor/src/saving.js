@@ -14,7 +14,7 @@ export class Saving {
     this.url = url;
     this.words = words;
     this.load = load;
-    this.status = form.querySelector("[data-save-status]");
+    this.status = document.querySelector("[data-save-status]");
     this.conflict = form.querySelector("[data-conflict]");
     this.saved = this.snapshot();
     form.addEventListener("submit", (event) => {
