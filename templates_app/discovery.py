@@ -153,7 +153,7 @@ class Discovery:
         """The variable's path, or None for what is no variable of the caller's."""
         if not isinstance(expression, Path) or not isinstance(expression.path[0], str):
             return None
-        head, *rest = expression.path
+        head, rest = str(expression.path[0]), expression.path[1:]
         if head in scope.names:
             begin = scope.names[head]
             if begin is None:

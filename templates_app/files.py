@@ -229,8 +229,9 @@ def _read(stored: Stored) -> tuple[dict[str, Any], Draft]:
         channel=str(about.get("channel", "email")),
     )
     known = about.get("variables", no_variables())
-    if problems := [*rendering.unstorable(source), *problems_of_schema(known)]:
-        raise wrong(problems[0].detail)
+    wrongs = [each.detail for each in rendering.unstorable(source)]
+    if wrongs := [*wrongs, *(each.detail for each in problems_of_schema(known))]:
+        raise wrong(wrongs[0])
     # What its text asks for beyond them, as publishing would add.
     found = rendering.find_variables(source)
     draft = Draft(

@@ -71,8 +71,8 @@ class Context(RenderContext):
         self._started = time.thread_time()
         self.locale = locale
 
-    @property
-    def disabled_tags(self) -> tuple[str, ...]:  # type: ignore[override]
+    @property  # type: ignore[override]
+    def disabled_tags(self) -> tuple[str, ...]:
         """Asked before each node is rendered: the one place through which every step goes."""
         self.step()
         return ()

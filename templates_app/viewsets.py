@@ -236,7 +236,7 @@ class VersionViewSet(_OfTemplates):
         "partial_update": Scope.TEMPLATES_WRITE,
         "publish": Scope.TEMPLATES_WRITE,
     }
-    queryset = TemplateVersion.objects.none()
+    queryset = TemplateVersion.objects.none()  # type: ignore[assignment]
 
     @extend_schema(
         operation_id="list_template_versions",
