@@ -292,6 +292,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    # Two things have a `status`: a name for each list of choices.
+    "ENUM_NAME_OVERRIDES": {
+        "MessageStatusEnum": "messaging.story.SHOWN_STATUSES",
+        "VersionStatusEnum": "templates_app.models.VersionStatus",
+    },
 }
 
 # --- Language, time, logs ------------------------------------------------------------------------
