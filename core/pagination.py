@@ -122,7 +122,7 @@ def _write_cursor(pk: UUID | int) -> str:
 
 def _read_cursor(text: str, *, is_uuid: bool) -> UUID | int:
     try:
-        raw = base64.b64decode(text + "==", altchars=b"-_", validate=True)
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         if is_uuid:
             return UUID(bytes=raw)
         if len(raw) == 8 and raw[0] < 0x80:

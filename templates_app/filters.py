@@ -135,10 +135,14 @@ def call(
         options = {**options, "locale": locale}
     elif name in _NEEDS_ENVIRONMENT:
         options = {**options, "environment": env}
+    misused = f"the filter {name} cannot be used like this"
     try:
         result = FILTERS[name](value, *args, **options)
-    except LiquidError:
-        raise
+    except LiquidError as error:
+        if not error.args or not isinstance(error.args[0], TypeError):
+            raise
+        # The language wraps what Python says of the arguments.
+        raise FilterArgumentError(misused, token=None) from error
     except TypeError as error:
         raise FilterArgumentError(
             f"the filter {name} cannot be used like this", token=None

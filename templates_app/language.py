@@ -4,6 +4,7 @@ python-liquid does the parsing and rendering. Here stand its limits: an allow-li
 filters, nothing undefined, no clock, loops and steps counted over the whole text, and CPU time.
 """
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 from io import StringIO
@@ -26,12 +27,14 @@ from liquid.builtin.tags import (
 from liquid.exceptions import (
     FilterArgumentError,
     LiquidError,
+    LiquidSyntaxError,
     LocalNamespaceLimitError,
     LoopIterationLimitError,
     ResourceLimitError,
     UnknownFilterError,
 )
 from liquid.stringify import to_liquid_string
+from liquid.token import TOKEN_TAG
 from liquid.undefined import FalsyStrictUndefined, is_undefined
 from liquid.utils import ReadOnlyChainMap
 
@@ -43,6 +46,8 @@ MAX_LOCALS = 1_000_000
 # Of CPU time, so that a busy machine refuses no honest template.
 MAX_SECONDS = 0.5
 _STEPS_BETWEEN_LOOKS = 64
+# Characters of one tag.
+MAX_TAG = 4_000
 TOO_MANY_LOOPS = "loops run more than 20,000 times in all"
 
 
@@ -195,6 +200,35 @@ HTML = _Language(undefined=FalsyStrictUndefined, autoescape=True)
 PLAIN = _Language(undefined=FalsyStrictUndefined)
 
 
+_BEGIN = re.compile(r"\{\{|\{%(?:-?\s{0,100}(raw)\b)?")
+_END_RAW = re.compile(r"\{%-?\s{0,100}endraw\s{0,100}-?%\}")
+_LONG_BLANK = re.compile(r"\s{100}")
+
+
+def _check_tags(source: str) -> None:
+    """Every tag has an end, not far away. The language's own lexer takes quadratic time to find out
+    that there is none, or to get through blanks. Raises `LiquidSyntaxError`."""
+    found = _BEGIN.search(source)
+    while found is not None:
+        start, words = found.start(), ""
+        closing = "}}" if found.group() == "{{" else "%}"
+        end = source.find(closing, found.end())
+        if end >= 0 and found[1]:
+            raw = _END_RAW.search(source, end)
+            words = "" if raw else "there is no endraw to this raw"
+            end = raw.end() - 2 if raw else end
+        elif end < 0:
+            words = f"there is no {closing} to this {found.group()[:2]}"
+        elif end - start > MAX_TAG:
+            words = f"this tag is longer than {MAX_TAG:,} characters"
+        elif _LONG_BLANK.search(source, start, end):
+            words = "this tag holds a hundred blanks in a row"
+        if words:
+            token = Token(TOKEN_TAG, found.group(), start, source)
+            raise LiquidSyntaxError(words, token=token)
+        found = _BEGIN.search(source, end + 2)
+
+
 class Parsed:
     """One parsed text."""
 
@@ -202,6 +236,7 @@ class Parsed:
 
     def __init__(self, source: str, env: Environment) -> None:
         """Raises `LiquidError`."""
+        _check_tags(source)
         self.source = source
         self.template = env.from_string(source)
         self.nodes: list[Node] = self.template.nodes

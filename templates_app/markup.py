@@ -35,6 +35,8 @@ FORMATTING = frozenset(
 )
 # Where MJML takes elements only, and text is lost unless it is raw.
 _CONTAINERS = frozenset({"mj-body", "mj-wrapper", "mj-section", "mj-column"})
+# Where it takes nothing else at all.
+_NO_PLACE = frozenset({"mjml", "mj-head", "mj-attributes"})
 _AT = re.compile(r"at position (\d+)")
 _INLINER = css_inline.CSSInliner(load_remote_stylesheets=False, keep_style_tags=True)
 _MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
@@ -94,6 +96,10 @@ def compile_mjml(body: str) -> str:
     _check_nesting(marked)
     places = _inside(marked)
 
+    for number, place in places.items():
+        if place in _NO_PLACE and not _is_comment(marked.tags[number]):
+            raise _lost_tag(marked, number)
+
     def shown(number: int) -> str:
         marker = marked.marker_of(number)
         return f"<mj-raw>{marker}</mj-raw>" if places[number] in _CONTAINERS else marker
@@ -106,10 +112,15 @@ def compile_mjml(body: str) -> str:
     kept = set(marked.numbers(compiled))
     for number, tag in enumerate(marked.tags):
         if number not in kept and not _is_comment(tag):
-            line, column = position(body, marked.offsets[number])
-            detail = f"MJML has no place for {_short(tag)} here; put it into <mj-raw> or <mj-text>."
-            raise MarkupError("lost_tag", detail, line=line, column=column)
+            raise _lost_tag(marked, number)
     return marked.restore(compiled)
+
+
+def _lost_tag(marked: Marked, number: int) -> MarkupError:
+    line, column = position(marked.source, marked.offsets[number])
+    tag = _short(marked.tags[number])
+    detail = f"MJML has no place for {tag} here; put it into <mj-raw> or <mj-text>."
+    return MarkupError("lost_tag", detail, line=line, column=column)
 
 
 def _inside(marked: Marked) -> dict[int, str]:
@@ -250,6 +261,8 @@ def inline_styles(html: str) -> str:
     marked = Marked(html)
     _check_depth(marked)
     places = marked.places()
+    if any(p is Place.ELEMENT and marked.is_block(n) for n, (p, _) in enumerate(places)):
+        return html
 
     def shown(number: int) -> str:
         marker = marked.marker_of(number)
