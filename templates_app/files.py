@@ -229,9 +229,10 @@ def _read(stored: Stored) -> tuple[dict[str, Any], Draft]:
         channel=str(about.get("channel", "email")),
     )
     known = about.get("variables", no_variables())
-    wrongs = [each.detail for each in rendering.unstorable(source)]
-    if wrongs := [*wrongs, *(each.detail for each in problems_of_schema(known))]:
-        raise wrong(wrongs[0])
+    unstorable = [problem.detail for problem in rendering.unstorable(source)]
+    unstorable += [error.detail for error in problems_of_schema(known)]
+    if unstorable:
+        raise wrong(unstorable[0])
     # What its text asks for beyond them, as publishing would add.
     found = rendering.find_variables(source)
     draft = Draft(

@@ -94,8 +94,8 @@ def _as_field_errors(error: ValidationError, at: str) -> Iterator[FieldError]:
     code = _CODES.get(str(error.validator), "invalid")
     if error.validator == "required":
         given: Any = error.instance
-        needed: Any = error.validator_value
-        name = next((n for n in needed if repr(n) in error.message), "")
+        wanted: Any = error.validator_value
+        name = next((n for n in wanted if repr(n) in error.message), "")
         # One error for each missing name, and jsonschema names one in each.
         if name not in given:
             yield FieldError(
@@ -106,8 +106,8 @@ def _as_field_errors(error: ValidationError, at: str) -> Iterator[FieldError]:
         kinds = " or ".join(wanted) if isinstance(wanted, list) else str(wanted)
         yield FieldError(pointer, code, f"It must be of type {kinds}.")
     elif error.validator == "enum":
-        allowed: Any = error.validator_value
-        choices = ", ".join(map(str, allowed))[:200]
+        wanted = error.validator_value
+        choices = ", ".join(map(str, wanted))[:200]
         yield FieldError(pointer, code, f"It must be one of: {choices}.")
     else:
         yield FieldError(

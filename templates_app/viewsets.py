@@ -44,7 +44,8 @@ CONFLICTS = OpenApiResponse(
 class _OfTemplates(GenericViewSet[Any]):
     """What both have in common: who is asking, and for which template."""
 
-    queryset = Template.objects.none()
+    # For the schema only.
+    queryset: QuerySet[Any] = Template.objects.none()
 
     def application_id(self) -> int:
         return caller_of(self.request).application_id
@@ -236,7 +237,7 @@ class VersionViewSet(_OfTemplates):
         "partial_update": Scope.TEMPLATES_WRITE,
         "publish": Scope.TEMPLATES_WRITE,
     }
-    queryset = TemplateVersion.objects.none()  # type: ignore[assignment]
+    queryset = TemplateVersion.objects.none()
 
     @extend_schema(
         operation_id="list_template_versions",
