@@ -7,6 +7,7 @@ import secrets
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,7 @@ HEADERS = {
     "X-Forwarded-Proto": "https",
     "X-Forwarded-For": "192.0.2.10",
 }
+LETTER = {"subject": SUBJECT, "content": HTML, "text": TEXT}
 PLATFORM = ("notification_platform.wsgi", "notification_platform.settings")
 
 
@@ -80,16 +82,18 @@ def make_token() -> str:
     return str(issue_token(key))
 
 
-def load(web: Web, *, token: str, **run: Any) -> dict[str, Any]:
+def load(
+    web: Web, *, token: str, body: Mapping[str, Any] | None = None, **run: Any
+) -> dict[str, Any]:
     """As many requests as `CONNECTIONS` get through, for `duration` seconds; given a `rate`, as
-    many a second. Every one must be answered with 202."""
+    many a second. Every one must be answered with 202. `body` is what is sent beside `to`."""
     head = "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
     connections = STEADY_CONNECTIONS if "rate" in run else CONNECTIONS
     asked = {
         "target": {
             "port": web.port,
             "head": f"POST {PATH} HTTP/1.1\r\nAuthorization: Bearer {token}\r\n{head}",
-            "body": json.dumps(_body("customer-%NUMBER%@example.com")),
+            "body": json.dumps({"to": "customer-%NUMBER%@example.com"} | dict(body or LETTER)),
             "first_number": secrets.randbelow(10**11),
         },
         "run": {"connections": connections, **run},
@@ -113,7 +117,7 @@ def load(web: Web, *, token: str, **run: Any) -> dict[str, Any]:
 def send(web: Web, *, token: str, priority: str) -> str:
     """One message; its id."""
     connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=30)
-    body = json.dumps(_body("customer@example.com") | {"priority": priority})
+    body = json.dumps({"to": "customer@example.com", "priority": priority} | LETTER)
     connection.request("POST", PATH, body, HEADERS | {"Authorization": f"Bearer {token}"})
     answer = connection.getresponse()
     words = answer.read()
@@ -121,7 +125,3 @@ def send(web: Web, *, token: str, priority: str) -> str:
     if answer.status != 202:
         raise BenchError(f"{web.name} answered with {answer.status}: {words[:300]!r}.")
     return str(json.loads(words)["id"])
-
-
-def _body(to: str) -> dict[str, str]:
-    return {"to": to, "subject": SUBJECT, "content": HTML, "text": TEXT}

@@ -39,7 +39,7 @@ class RunSQLOfVendor(RunSQL):
     """`RunSQL` on one kind of database, and nothing on the others."""
 
     def __init__(self, vendor: str, sql: Sequence[str], reverse_sql: Sequence[str]) -> None:
-        super().__init__(sql, reverse_sql)
+        super().__init__(list(sql), list(reverse_sql))
         self.vendor = vendor
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:

@@ -153,14 +153,11 @@ class Discovery:
         """The variable's path, or None for what is no variable of the caller's."""
         if not isinstance(expression, Path) or not isinstance(expression.path[0], str):
             return None
-        head, *rest = expression.path
-        if head in scope.names:
-            begin = scope.names[head]
-            if begin is None:
-                return None
-            path = begin
-        else:
-            path = head
+        rest = expression.path[1:]
+        begin = scope.names.get(expression.path[0], expression.path[0])
+        if begin is None:
+            return None
+        path = begin
         for segment in rest:
             if isinstance(segment, str) and segment not in _BUILT_IN:
                 path += f".{segment}"

@@ -229,8 +229,10 @@ def _read(stored: Stored) -> tuple[dict[str, Any], Draft]:
         channel=str(about.get("channel", "email")),
     )
     known = about.get("variables", no_variables())
-    if problems := [*rendering.unstorable(source), *problems_of_schema(known)]:
-        raise wrong(problems[0].detail)
+    unstorable = [problem.detail for problem in rendering.unstorable(source)]
+    unstorable += [error.detail for error in problems_of_schema(known)]
+    if unstorable:
+        raise wrong(unstorable[0])
     # What its text asks for beyond them, as publishing would add.
     found = rendering.find_variables(source)
     draft = Draft(

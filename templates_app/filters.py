@@ -221,8 +221,8 @@ def _foresee(name: str, value: Any, args: tuple[Any, ...]) -> None:
             _limit(name, pieces, MAX_LIST)
     elif isinstance(value, list):
         if name == "join":
-            separator = len(str(args[0])) if args else 1
-            size = sum(map(len, value)) + separator * len(value)
+            gap = len(str(args[0])) if args else 1
+            size = sum(map(len, value)) + gap * len(value)
         elif name == "concat" and args and isinstance(args[0], list):
             _limit(name, len(value) + len(args[0]), MAX_LIST)
             size = weight(value) + weight(args[0])

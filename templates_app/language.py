@@ -51,6 +51,9 @@ MAX_TAG = 4_000
 TOO_MANY_LOOPS = "loops run more than 20,000 times in all"
 
 
+_NONE: list[str] = []
+
+
 class TooMuchTime(ResourceLimitError):
     """It would go on for too long."""
 
@@ -72,10 +75,10 @@ class Context(RenderContext):
         self.locale = locale
 
     @property
-    def disabled_tags(self) -> tuple[str, ...]:  # type: ignore[override]
+    def disabled_tags(self) -> list[str]:
         """Asked before each node is rendered: the one place through which every step goes."""
         self.step()
-        return ()
+        return _NONE
 
     @disabled_tags.setter
     def disabled_tags(self, _: object) -> None:

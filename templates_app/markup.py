@@ -299,16 +299,18 @@ def text_of(html: str) -> str:
     # stays where it is, which no parser of HTML would leave it at.
     blocks = _TABLE_TAG.sub(_as_block, marked.text)
     text = get_text(blocks, ParserConfig(display_links=True)).strip()
-    text = _LINK.sub(_as_words, text)
+    text = _LINK.sub(lambda link: _as_words(link, marked), text)
     lines = [line.strip() for line in text.split("\n")]
     # What prints nothing takes no line.
     shown = [line if _is_tags_only(line, marked) else f"{line}\n" for line in lines]
     return marked.restore(re.sub(r"\n{3,}", "\n\n", "".join(shown)).strip())
 
 
-def _as_words(link: re.Match[str]) -> str:
+def _as_words(link: re.Match[str], marked: Marked) -> str:
+    """`Go: https://…`, or the address alone where the link says nothing else."""
     words, address = link[1].strip(), link[2].removeprefix("mailto:")
-    return address if words in ("", address) else f"{words}: {address}"
+    is_same = marked.restore(words) in ("", marked.restore(address))
+    return address if is_same else f"{words}: {address}"
 
 
 def _as_block(found: re.Match[str]) -> str:

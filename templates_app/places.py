@@ -103,7 +103,11 @@ class Marked:
     def elements(self) -> list[Element]:
         found = []
         for match in _MARKUP.finditer(self.text):
-            if match["name"]:
+            if match["verbatim"]:
+                # Start, text and end in one.
+                span = (match.start(), match.end())
+                found.append(Element(match["verbatim"].lower(), False, True, *span))
+            elif match["name"]:
                 is_empty = match["rest"].rstrip().endswith("/")
                 name, is_end = match["name"].lower(), bool(match["close"])
                 found.append(Element(name, is_end, is_empty, match.start(), match.end()))

@@ -184,6 +184,7 @@ class LocaleQuery(StrictSerializer):
 
 class VersionSummary(serializers.ModelSerializer[TemplateVersion]):
     version = serializers.IntegerField(source="number")
+    status = serializers.CharField(help_text="`draft` or `published`.")
     is_current = serializers.SerializerMethodField()
     author = serializers.CharField(source="author_name")
 

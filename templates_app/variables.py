@@ -50,7 +50,7 @@ def _is_flag(value: Any) -> bool:
     return isinstance(value, bool)
 
 
-_Validator: Any = extend(
+_Validator: Any = extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,
     type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many(
         {"string": _is_text, "number": _is_number}
@@ -94,7 +94,8 @@ def _as_field_errors(error: ValidationError, at: str) -> Iterator[FieldError]:
     code = _CODES.get(str(error.validator), "invalid")
     if error.validator == "required":
         given: Any = error.instance
-        name = next((n for n in error.validator_value if repr(n) in error.message), "")
+        wanted: Any = error.validator_value
+        name = next((n for n in wanted if repr(n) in error.message), "")
         # One error for each missing name, and jsonschema names one in each.
         if name not in given:
             yield FieldError(
@@ -105,7 +106,8 @@ def _as_field_errors(error: ValidationError, at: str) -> Iterator[FieldError]:
         kinds = " or ".join(wanted) if isinstance(wanted, list) else str(wanted)
         yield FieldError(pointer, code, f"It must be of type {kinds}.")
     elif error.validator == "enum":
-        choices = ", ".join(map(str, error.validator_value))[:200]
+        wanted = error.validator_value
+        choices = ", ".join(map(str, wanted))[:200]
         yield FieldError(pointer, code, f"It must be one of: {choices}.")
     else:
         yield FieldError(

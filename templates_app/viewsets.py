@@ -44,7 +44,8 @@ CONFLICTS = OpenApiResponse(
 class _OfTemplates(GenericViewSet[Any]):
     """What both have in common: who is asking, and for which template."""
 
-    queryset = Template.objects.none()
+    # For the schema only.
+    queryset: QuerySet[Any] = Template.objects.none()
 
     def application_id(self) -> int:
         return caller_of(self.request).application_id
