@@ -37,7 +37,7 @@ def test_the_preview_is_as_narrow_as_a_telephone(page):
     assert wide > 500
 
 
-def test_an_error_is_shown_at_its_line_while_typing_and_goes_when_it_is_mended(page):
+def test_an_error_is_shown_at_its_line_while_typing_and_goes_when_it_is_mended(page, photograph):
     editor = EditorPage(page).open(make_version())
 
     editor.write("body", "<p>one</p>\n<p>two</p>\n{% if name %}<p>three</p>")
@@ -49,6 +49,7 @@ def test_an_error_is_shown_at_its_line_while_typing_and_goes_when_it_is_mended(p
     expect(editor.problems).to_contain_text("Body, line")
     # The last good preview stays, and says that it is old.
     expect(editor.preview.locator("[data-status]")).to_be_visible()
+    photograph(page, "error")
 
     editor.write("body", "{% if name %}<p>three</p>{% endif %}")
     editor.rendered()
@@ -118,7 +119,7 @@ def test_a_draft_is_saved_by_the_keyboard_and_the_page_stays(page):
     assert "你好" not in entry.change_message
 
 
-def test_of_two_editors_the_second_is_told_and_nothing_is_lost(open_browser):
+def test_of_two_editors_the_second_is_told_and_nothing_is_lost(open_browser, photograph):
     version = make_version(body="<p>old</p>")
     first = EditorPage(open_browser(make_operator(username="ann"))).open(version)
     second = EditorPage(open_browser(make_operator(username="bob"))).open(version)
@@ -132,6 +133,7 @@ def test_of_two_editors_the_second_is_told_and_nothing_is_lost(open_browser):
     expect(told).to_contain_text("ann saved this draft")
     expect(told.locator(".te-diff")).to_contain_text("by Ann")
     expect(told.locator(".te-diff")).to_contain_text("by Bob")
+    photograph(second.page, "conflict")
     expect(second.page.locator("[data-panel=body] .cm-content")).to_contain_text("by Bob")
     assert reloaded(version).body == "<p>by Ann</p>"
 

@@ -67,6 +67,7 @@ def test_the_whole_life_of_a_template(open_browser, adapter, photograph):
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_label("To", exact=True)).to_have_value("edith@example.com")
     dialog.get_by_label("Through").select_option(label="mail-2")
+    photograph(page, "test-mail")
     dialog.get_by_role("button", name=re.compile("Send$")).click()
     expect(dialog.locator("[data-result]")).to_have_attribute("data-state", "sent")
     test_mail = Message.objects.get()

@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from messaging.models import Message
+from templates_app.forms import DraftForm
 from tests.factories import (
     drain,
     make_application,
@@ -275,3 +276,26 @@ def test_the_page_offers_the_senders_that_are_switched_on(operator, adapter):
 
     assert page.context["senders"] == [(on.pk, on.name)]
     assert off.name not in page.content.decode()
+
+
+# --- templates that are the provider's -----------------------------------------------------------
+
+
+def test_a_channel_without_texts_asks_for_the_providers_template():
+    # No such channel sends yet; what it will need is decided by the form alone.
+    version = make_version(body="", subject="")
+    version.template.channel = "sms"
+    data = {
+        "provider_template_id": "SMS_1234",
+        "provider_signature": "示例科技",
+        "variables": json.dumps(schema("code")),
+        "revision": "",
+    }
+
+    form = DraftForm(data, instance=version)
+
+    assert form.is_valid(), form.errors
+    assert set(form.fields) == set(data)
+    assert form.draft().provider_template_id == "SMS_1234"
+    assert form.draft().provider_signature == "示例科技"
+    assert list(form.draft().variables["properties"]) == ["code"]
