@@ -94,6 +94,8 @@ def as_files(template: Template, version: TemplateVersion) -> Stored:
     about |= {name: getattr(version, name) for name in _OF_VERSION}
     optional = ("provider_template_id", "provider_signature", "description")
     kept = {name: value for name, value in about.items() if value or name not in optional}
+    # PostgreSQL keeps no order among the names of an object.
+    kept["variables"] = _in_order(kept["variables"])
     files = {
         ABOUT: json.dumps(kept, indent=2, ensure_ascii=False) + "\n",
         BODIES[version.body_format]: version.body,
@@ -101,6 +103,12 @@ def as_files(template: Template, version: TemplateVersion) -> Stored:
     if version.text:
         files[TEXT] = version.text
     return Stored(template.code, template.locale, files)
+
+
+def _in_order(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _in_order(value[name]) for name in sorted(value)}
+    return [_in_order(each) for each in value] if isinstance(value, list) else value
 
 
 def _newest(template: Template) -> TemplateVersion | None:

@@ -14,12 +14,14 @@ from inscriptis import get_text
 from inscriptis.model.config import ParserConfig
 from markdown_it import MarkdownIt
 
-from templates_app.places import Element, Marked, Place, position
+from templates_app.places import VERBATIM, Element, Marked, Place, position
 
 MAX_BODY = 200_000
 MAX_MARKDOWN = 50_000
 MAX_ELEMENTS = 5_000
 MAX_DEPTH = 100
+# In the attributes of one element.
+MAX_WORDS = 2_000
 MAX_OPEN_FORMATS = 30
 VOID = frozenset(
     {
@@ -171,6 +173,10 @@ def _counted(marked: Marked) -> list[Element]:
     elements = marked.elements()
     if len(elements) > MAX_ELEMENTS:
         raise MarkupError("too_large", f"It has more than {MAX_ELEMENTS:,} elements.")
+    for element in elements:
+        words = marked.text[element.start : element.end].split(maxsplit=MAX_WORDS)
+        if element.name not in VERBATIM and len(words) > MAX_WORDS:
+            raise _error_at(marked, element.start, "This element has too many attributes.")
     return elements
 
 
@@ -293,7 +299,9 @@ def _check_depth(marked: Marked) -> None:
 def text_of(html: str) -> str:
     """The plain text of `html`, with its tags. Empty where nothing can be made of it."""
     marked = Marked(html)
-    if len(marked.elements()) > MAX_ELEMENTS:
+    try:
+        _counted(marked)
+    except MarkupError:
         return ""
     # Tables lay out mails: as blocks their cells follow each other, and a loop between two rows
     # stays where it is, which no parser of HTML would leave it at.

@@ -24,6 +24,7 @@ _MARKUP = re.compile(
     r"|<(?P<close>/?)(?P<name>[A-Za-z][\w:.-]*)(?P<rest>(?:[^<>\"']|\"[^\"]*\"|'[^']*')*)>",
     re.DOTALL | re.IGNORECASE,
 )
+VERBATIM = frozenset({"script", "style", "title", "textarea", "mj-style", "mj-title", "mj-preview"})
 _ATTRIBUTE = re.compile(
     r"(?P<name>[^\s\"'<>/=]+)\s*=\s*(?:\"(?P<double>[^\"]*)\"|'(?P<single>[^']*)'|(?P<bare>[^\s\"'>]+))"
 )

@@ -96,8 +96,11 @@ def test_the_printed_curl_lines_work_as_they_stand(tmp_path):
         lines = told.partition("Try it yourself")[2].partition("It runs until")[0]
         answers = shell(lines.replace("curl -X", "curl -s -X").replace('curl "', 'curl -s "'))
 
-    accepted, listed = (json.loads(line) for line in answers.replace("}{", "}\n{").splitlines())
-    assert accepted["status"] == "pending"
+    accepted, by_template, listed = (
+        json.loads(line) for line in answers.replace("}{", "}\n{").splitlines()
+    )
+    assert accepted["status"] == by_template["status"] == "pending"
+    assert by_template["warnings"] == []
     assert listed["results"][-1]["reference"] == "make run"
 
 

@@ -138,6 +138,13 @@ def test_every_operation_is_in_the_schema(client):
         "/api/v1/messages",
         "/api/v1/messages/{id}",
         "/api/v1/messages/email/send",
+        "/api/v1/templates",
+        "/api/v1/templates/preview",
+        "/api/v1/templates/{code}",
+        "/api/v1/templates/{code}/rollback",
+        "/api/v1/templates/{code}/versions",
+        "/api/v1/templates/{code}/versions/{number}",
+        "/api/v1/templates/{code}/versions/{number}/publish",
     }
 
 
