@@ -1,4 +1,5 @@
 import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -6,7 +7,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, connections
 from django.test import Client
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
@@ -80,6 +81,13 @@ def open_browser(_published_rows_can_go: None, live_server: Any) -> Iterator[Cal
         yield open_page
         for context in contexts:
             context.close()
+        # Beside Playwright's loop the test has connections of its own to the database.
+        connections.close_all()
+    # Each connection of the browser had a thread of the server, and with it one of the database,
+    # which cannot be emptied or dropped before they are gone.
+    for thread in threading.enumerate():
+        if "process_request_thread" in thread.name:
+            thread.join(timeout=15)
 
 
 @pytest.fixture
