@@ -109,16 +109,3 @@ def photograph() -> Callable[..., None]:
             what.screenshot(path=Path(SCREENSHOTS) / f"{name}.png")
 
     return take
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _nobody_holds_the_database(django_db_setup, django_db_blocker):
-    """Threads of the server keep their connections, and then the database could not be dropped."""
-    yield
-    with django_db_blocker.unblock():
-        if connection.vendor == "postgresql":
-            with connection.cursor() as cursor:
-                cursor.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-                )
