@@ -128,6 +128,17 @@ def save_draft(
     return version
 
 
+def draft_of(version: TemplateVersion, *, change_note: str = "") -> Draft:
+    """What somebody begins with who goes on from `version`."""
+    return Draft(
+        source_of(version),
+        variables=version.variables,
+        provider_template_id=version.provider_template_id,
+        provider_signature=version.provider_signature,
+        change_note=change_note,
+    )
+
+
 def problems_of(version: TemplateVersion) -> list[Problem]:
     """Why it cannot be published, or nothing."""
     return rendering.check(source_of(version))
@@ -245,13 +256,8 @@ def duplicate(
     version = template.current_version or template.versions.order_by("-number").first()
     draft = None
     if version is not None:
-        draft = Draft(
-            source_of(version),
-            variables=version.variables,
-            provider_template_id=version.provider_template_id,
-            provider_signature=version.provider_signature,
-            change_note=f"Copied from {template}, version {version.number}.",
-        )
+        note = f"Copied from {template}, version {version.number}."
+        draft = draft_of(version, change_note=note)
     return create_template(copy, draft=draft, by=by, now=now)
 
 

@@ -43,31 +43,7 @@ class Uses(Protocol):
         pool. Returns the message's id. Raises `DomainError`."""
 
 
-class _Nobody:
-    """Until somebody is connected."""
-
-    def recent_callers(
-        self, template: Template, *, lacking: Collection[str], since: datetime
-    ) -> Sequence[Caller]:
-        return ()
-
-    def test_senders(self, channel: str) -> Sequence[tuple[int, str]]:
-        return ()
-
-    def send_test(
-        self,
-        version: TemplateVersion,
-        *,
-        to: str,
-        variables: dict[str, Any],
-        sender_id: int | None,
-        by: User,
-        now: datetime,
-    ) -> UUID:
-        raise NotImplementedError("Nothing that sends is connected.")
-
-
-_uses: Uses = _Nobody()
+_uses: Uses | None = None
 
 
 def connect(uses: Uses) -> None:
@@ -77,4 +53,5 @@ def connect(uses: Uses) -> None:
 
 
 def uses() -> Uses:
+    assert _uses is not None, "the app of the messages has not connected itself"
     return _uses

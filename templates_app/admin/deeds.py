@@ -66,9 +66,14 @@ class DeedsMixin:
             or template.current_version
             or template.versions.order_by("-number").first()
         )
+        draft = (
+            publishing.draft_of(origin)
+            if origin is not None
+            else Draft(source=Source(channel=template.channel))
+        )
         try:
             version = publishing.save_draft(
-                template, _draft_of(template, origin), by=author_of(request), now=timezone.now()
+                template, draft, by=author_of(request), now=timezone.now()
             )
         except DomainError as error:
             return self._back(request, template, error.detail, messages.ERROR)
@@ -228,23 +233,6 @@ class DeedsMixin:
         self.log_change(request, template, "Restored." if back else "Archived.")
         words = gettext("It is in use again.") if back else gettext("It is archived.")
         return self._back(request, template, words, messages.SUCCESS)
-
-
-def _draft_of(template: Template, origin: TemplateVersion | None) -> Draft:
-    if origin is None:
-        return Draft(source=Source(channel=template.channel))
-    return Draft(
-        source=Source(
-            subject=origin.subject,
-            body=origin.body,
-            body_format=origin.body_format,
-            text=origin.text,
-            channel=template.channel,
-        ),
-        variables=origin.variables,
-        provider_template_id=origin.provider_template_id,
-        provider_signature=origin.provider_signature,
-    )
 
 
 def _differences(
