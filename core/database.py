@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any, cast
 
 from django.db import InterfaceError, OperationalError, connection
@@ -33,39 +32,36 @@ def prepared_cursor() -> AbstractContextManager[CursorWrapper]:
 
     On PostgreSQL parameters travel beside the statement, and from its fifth run on a connection it
     is parsed and planned no more (unless PREPARED_STATEMENTS is off): the INSERT of a message costs
-    40 instead of 80 us here and 180 instead of 250 us there. Only for statements whose best plan
-    does not depend on how large the tables have grown since: a plan is kept.
+    40 instead of 80 us here and 180 instead of 250 us there. A plan is kept, so a statement whose
+    best plan depends on how large its tables are is planned anew now and then: `forget_plans`.
     """
-    return _server_cursor("ServerBindingCursor")
-
-
-def planned_cursor() -> AbstractContextManager[CursorWrapper]:
-    """The same, planned anew at each run: for statements with many values."""
-    return _server_cursor("Planned")
-
-
-def _server_cursor(kind: str) -> AbstractContextManager[CursorWrapper]:
     if connection.vendor != "postgresql":
         return cast(AbstractContextManager[CursorWrapper], connection.cursor())
+    from django.db.backends.postgresql.base import ServerBindingCursor
+
     wrapper: Any = connection
     wrapper.close_if_health_check_failed()
     wrapper.ensure_connection()
     make = wrapper.make_debug_cursor if wrapper.queries_logged else wrapper.make_cursor
     with wrapper.wrap_database_errors:
-        cursor = _cursors()[kind](wrapper.connection)
+        cursor = cast(Any, ServerBindingCursor)(wrapper.connection)
         return cast(AbstractContextManager[CursorWrapper], make(cursor))
 
 
-@cache
-def _cursors() -> dict[str, Any]:
-    """Only here: without PostgreSQL nothing of it is imported."""
-    from django.db.backends.postgresql.base import ServerBindingCursor
+def forget_plans() -> None:
+    """Have what is prepared planned anew, for tables that were small when it was planned."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("DISCARD PLANS")
 
-    class Planned(ServerBindingCursor):
-        def execute(self, query: Any, params: Any = None, **_: Any) -> Any:
-            return super().execute(query, params, prepare=False)  # type: ignore[misc]
 
-    return {kind.__name__: kind for kind in (ServerBindingCursor, Planned)}
+def read_moments_fast(cursor: CursorWrapper) -> None:
+    """Before a query that returns many times: Django's own way to read one is Python, the driver's
+    is not. The connection's time zone is UTC either way."""
+    if connection.vendor == "postgresql":
+        from psycopg.types.datetime import TimestamptzLoader
+
+        cursor.cursor.adapters.register_loader("timestamptz", TimestamptzLoader)
 
 
 def _ask(sql: str, parameters: Sequence[Any]) -> tuple[Any, ...] | None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from core.database import planned_cursor
+from core.database import prepared_cursor
 from core.ids import uuid7
 from core.masking import mask_addresses, printable
 from messaging import states
@@ -114,7 +114,7 @@ def start_attempts(marks: Sequence[Mark]) -> set[UUID]:
     `START` makes it pass over a message whose mark is being written.
     """
     if connection.vendor == "postgresql":
-        with planned_cursor() as cursor:
+        with prepared_cursor() as cursor:
             cursor.execute(START, starting_values(marks))
             return {row[0] for row in cursor.fetchall()}
     # SQLite: one writer at a time, so nobody moves what was just looked at.

@@ -15,7 +15,7 @@ from django.db import (
     transaction,
 )
 
-from core.database import planned_cursor
+from core.database import prepared_cursor
 from core.masking import mask_addresses
 from messaging import metrics, retries, states
 from messaging.attempts import (
@@ -108,7 +108,7 @@ def _commit_at_once(outcomes: Sequence[Outcome], marks: Sequence[Mark]) -> set[U
         values += starting_values(marks)
     *before, last = statements
     parts = [f"part_{number} AS ({statement})" for number, statement in enumerate(before)]
-    with planned_cursor() as cursor:
+    with prepared_cursor() as cursor:
         cursor.execute(f"WITH {', '.join(parts)} {last}" if parts else last, values)
         return {row[0] for row in cursor.fetchall()} if marks else set()
 

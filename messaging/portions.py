@@ -22,7 +22,7 @@ GROUP = 10
 GROUP_SECONDS = 0.05
 # Connections that are worth having where a provider answers at once: some send while the marks of
 # others are committed, and with one message a group, one commit serves several.
-FEW: dict[str, int] = {Lane.HIGH: 4, Lane.NORMAL: 2, Lane.BULK: 4}
+FEW: dict[str, int] = {Lane.HIGH: 4, Lane.NORMAL: 2, Lane.BULK: 6}
 # Where it is slow, as many as it takes to be through with what is queued in about this long; with
 # a backlog, all that it may have.
 SLOW, SOON = 0.005, 0.2

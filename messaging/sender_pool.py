@@ -81,7 +81,12 @@ class Candidate:
 
     def full(self) -> str:
         """Why it takes no more; empty while it does."""
-        return next((room.why for room in self._all_rooms() if room.left <= 0), "")
+        for room in self.rooms:
+            if room.left <= 0:
+                return room.why
+        if self.probe is not None and self.probe.left <= 0:
+            return self.probe.why
+        return self.capacity.why if self.capacity is not None and self.capacity.left <= 0 else ""
 
     def is_done(self) -> bool:
         """Whether it had its part of this allotment while it recovers."""
@@ -89,8 +94,12 @@ class Candidate:
 
     def assign(self) -> None:
         self.assigned += 1
-        for room in self._all_rooms():
+        for room in self.rooms:
             room.left -= 1
+        if self.probe is not None:
+            self.probe.left -= 1
+        if self.capacity is not None:
+            self.capacity.left -= 1
         if self.allowance is not None:
             self.allowance -= 1
 
@@ -99,9 +108,6 @@ class Candidate:
         self.assigned -= 1
         for room in self.rooms:
             room.left += 1
-
-    def _all_rooms(self) -> list[Room]:
-        return [room for room in (self.probe, *self.rooms, self.capacity) if room is not None]
 
 
 @dataclass(slots=True)
@@ -217,7 +223,7 @@ class Pool:
             candidate = self.candidates[index]
             if candidate.full() or (is_gentle and candidate.is_done()):
                 heapq.heappop(queue)
-            elif rank < candidate.rank():
+            elif len(queue) > 1 and rank < candidate.rank():
                 # It was given messages since.
                 heapq.heapreplace(queue, (candidate.rank(), tie, index))
             else:

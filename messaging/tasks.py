@@ -3,6 +3,7 @@
 from celery import shared_task
 
 from core.clock import database_clock
+from core.database import forget_plans
 from messaging import delivery, doorbell, metrics, states
 
 
@@ -10,6 +11,8 @@ from messaging import delivery, doorbell, metrics, states
 def drain(*, channel: str, lane: str, **_: object) -> None:
     """Deliver what is due in one lane. A retry is a row with a later `due_at`, no Celery retry."""
     clock = database_clock()
+    # It lasts some seconds: tables do not outgrow a plan in that time.
+    forget_plans()
     if delivery.drain(channel=channel, lane=lane, clock=clock):
         look_around()
 

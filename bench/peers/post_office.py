@@ -27,6 +27,8 @@ from bench.web import make_application
 
 PROCESSES = 2
 TARGET = 2.5
+# As many as the peer's threads, in each process, and the one that is kept for `high`.
+CONNECTIONS = 6
 # Its own, at its best: a round is so many of them, the last one being full too.
 BATCH = 2_000
 
@@ -42,7 +44,7 @@ def measure(stage: Stage, *, rounds: int, count: int) -> list[Figure]:
     theirs: list[float] = []
     with ExitStack() as stack:
         sink = open_sink(stage, stack)
-        make_sender(sink)
+        make_sender(sink, max_connections=CONNECTIONS)
         application = make_application()
         environment = {
             "DJANGO_SETTINGS_MODULE": "bench.peers.post_office_settings",

@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from django.db.models import F, QuerySet, Value
 from django.db.models.functions import Least
 
-from core.database import as_moment
+from core.database import as_moment, read_moments_fast
 from messaging.models import Event, Message, Reason, Status
 from messaging.states.machine import MAX_CLAIMS, UNKNOWN_REST, move, record
 
@@ -96,6 +96,7 @@ def claim_due(*, channel: str, lane: str, limit: int, now: datetime, lease: time
     due_at = Message._meta.get_field("due_at")
     stamps = [due_at.get_db_prep_value(moment, connection) for moment in (now + lease, now)]
     with connection.cursor() as cursor:
+        read_moments_fast(cursor)
         cursor.execute(sql, [stamps[0], channel, lane, stamps[1], limit])
         messages = sorted(map(_held_message, cursor.fetchall()), key=attrgetter("due_at"))
     expired = [message for message in messages if message.expires_at <= now]
