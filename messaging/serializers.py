@@ -1,4 +1,5 @@
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -7,6 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from core.serializers import ErrorSerializer, SharedFields, StrictCharField, StrictSerializer
+from messaging import intake
 from messaging.channels.base import EmailContent
 from messaging.fields import (
     MAX_RECIPIENTS,
@@ -208,6 +210,17 @@ class Accepted(SharedFields):
     warnings = ErrorSerializer(
         many=True, help_text="What was passed over: variables that the template does not know, …"
     )
+
+    def to_representation(self, accepted: intake.Accepted) -> dict[str, Any]:
+        """What the fields say, past them: it is the answer to every send."""
+        message = accepted.message
+        created_at = self.fields["created_at"].to_representation(message.created_at)
+        return {
+            "id": str(message.pk),
+            "status": message.status,
+            "created_at": created_at,
+            "warnings": [asdict(warning) for warning in accepted.warnings],
+        }
 
 
 class TemplateUsed(serializers.Serializer[Any]):

@@ -91,7 +91,7 @@ MIDDLEWARE = [
     "core.middleware.Authentication",
     "core.middleware.Messages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "django_prometheus.middleware.PrometheusAfterMiddleware",
+    "core.middleware.Measured",
 ]
 
 TEMPLATES = [
@@ -266,6 +266,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.HasScope"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "core.negotiation.JsonNegotiation",
     "DEFAULT_PARSER_CLASSES": ["core.parsing.StrictJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "core.pagination.BoundedPagination",
     "DEFAULT_SCHEMA_CLASS": "core.schema.ProblemAutoSchema",

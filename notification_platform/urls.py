@@ -50,9 +50,10 @@ handler500 = server_error
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="docs"), name="home"),
+    # What is asked most comes first.
+    path("api/v1/", include("messaging.urls")),
     path("api/v1/", include("accounts.urls")),
     path("api/v1/", include("templates_app.urls")),
-    path("api/v1/", include("messaging.urls")),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     re_path(r"^api/.*", api_not_found),
     path(

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from django.db import connection
-
+from core.database import prepared_cursor
 from core.errors import Code, DomainError, FieldError
 from core.problems import escape_pointer
 from templates_app import rendering
@@ -152,7 +151,7 @@ def choose(wanted: Wanted, *, application_id: int, channel: str) -> Chosen:
     sql = _FIND_CURRENT
     if wanted.version is not None:
         sql, parameters = _FIND_NUMBER, [wanted.version, *parameters]
-    with connection.cursor() as cursor:
+    with prepared_cursor() as cursor:
         cursor.execute(sql, parameters)
         rows = [_Row(*row) for row in cursor.fetchall()]
     rows = [row for row in rows if row.channel == channel]
