@@ -117,7 +117,8 @@ def load(
 def send(web: Web, *, token: str, priority: str) -> str:
     """One message; its id."""
     connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=30)
-    body = json.dumps({"to": "customer@example.com", "priority": priority} | LETTER)
+    asked = {"to": "customer@example.com", "priority": priority, "reference": secrets.token_hex(8)}
+    body = json.dumps(asked | LETTER)
     connection.request("POST", PATH, body, HEADERS | {"Authorization": f"Bearer {token}"})
     answer = connection.getresponse()
     words = answer.read()

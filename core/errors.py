@@ -57,7 +57,7 @@ MEANINGS: dict[Code, str] = {
     Code.MALFORMED_JSON: "The body is no JSON that can be processed; nothing was read from it.",
     Code.UNSUPPORTED_MEDIA_TYPE: "The body is not sent as `application/json`.",
     Code.NOT_ACCEPTABLE: "The `Accept` header rules out JSON.",
-    Code.PAYLOAD_TOO_LARGE: "The body is larger than 1 MiB.",
+    Code.PAYLOAD_TOO_LARGE: "The body is larger than 1 MiB, or 10 MiB for a batch.",
     Code.AUTHENTICATION_REQUIRED: "No `Authorization: Bearer …` header was sent.",
     Code.INVALID_TOKEN: "The token is expired, damaged, or its key was revoked: get a new one.",
     Code.INVALID_CREDENTIALS: "Unknown key, wrong secret, or a key that is not valid any more.",

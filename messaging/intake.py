@@ -16,7 +16,7 @@ from messaging.insertion import Unique, insert_one
 from messaging.models import Lane, Message, OtherRecipient, Policy
 from templates_app import sending
 from templates_app.rendering import Rendered
-from templates_app.sending import Prepared, Wanted
+from templates_app.sending import Finder, Prepared, Wanted
 
 LIFETIME = timedelta(hours=72)
 # How often one that was in the way and is over is passed over, before the window is left aside.
@@ -61,6 +61,11 @@ class Ready:
     unique: Unique | None = None
     warnings: Sequence[FieldError] = ()
 
+    @property
+    def others(self) -> list[tuple[str, str]]:
+        """`(position, address)` of those beyond the message's own recipient."""
+        return self.content.recipients()[1:]
+
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
@@ -78,6 +83,7 @@ def prepare_email(
     handling: Handling,
     now: datetime,
     template: Wanted | None = None,
+    finder: Finder | None = None,
 ) -> Ready:
     """Make a message that only has to be stored. `content` is validated already; with a `template`
     it has no text of its own.
@@ -86,7 +92,10 @@ def prepare_email(
     prepared: Prepared | None = None
     if template is not None:
         prepared = sending.prepare(
-            template, application_id=origin.application_id, channel=Channel.EMAIL.value
+            template,
+            application_id=origin.application_id,
+            channel=Channel.EMAIL.value,
+            finder=finder,
         )
         content = filled(content, prepared.rendered)
     message = _message(origin, content, handling, by=prepared, now=now)
@@ -168,7 +177,7 @@ def _unique(
 def store(ready: Ready, *, now: datetime) -> Accepted:
     """Insert it with its further recipients in one transaction, and wake a worker; or find the one
     that it repeats."""
-    _, *others = ready.content.recipients()
+    others = ready.others
     if others:
         with transaction.atomic():
             accepted = _store(ready, others, now=now)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from core.errors import Code, DomainError
 from messaging import doorbell, states
-from messaging.models import Message
+from messaging.models import Batch, Message
 from messaging.story import shown_status
 
 # Messages that one statement of a batch cancels: short enough that nobody waits for its locks.
@@ -34,6 +34,7 @@ def reschedule(
 def cancel_batch(*, batch_id: UUID, now: datetime, actor_id: int | None = None) -> int:
     """Cancel what is still pending of it, in slices. Returns how many were."""
     cancelled = 0
+    Batch.objects.filter(pk=batch_id, cancelled_at=None).update(cancelled_at=now)
     while True:
         count = states.cancel_some_of(batch_id, limit=SLICE, now=now, actor_id=actor_id)
         cancelled += count

@@ -4,7 +4,7 @@ from celery import shared_task
 
 from core.clock import database_clock
 from core.database import forget_plans
-from messaging import delivery, doorbell, metrics, states
+from messaging import delivery, doorbell, housekeeping, metrics, states
 
 
 @shared_task(name="messaging.drain", ignore_result=True)
@@ -21,6 +21,14 @@ def drain(*, channel: str, lane: str, **_: object) -> None:
 def sweep(**_: object) -> None:
     """Find what no hint told of: lost leases, open outcomes, messages that became due."""
     look_around()
+
+
+@shared_task(name="messaging.tidy", ignore_result=True)
+def tidy(**_: object) -> None:
+    """Take away what has had its time."""
+    now = database_clock()()
+    housekeeping.forget_answers(now=now)
+    housekeeping.forget_fingerprints(now=now)
 
 
 def look_around() -> None:

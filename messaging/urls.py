@@ -1,9 +1,10 @@
 from django.urls import path
 
-from messaging.viewsets import EmailViewSet, MessageViewSet
+from messaging.viewsets import BatchViewSet, EmailViewSet, MessageViewSet
 
 urlpatterns = [
     path("messages/email/send", EmailViewSet.as_view({"post": "create"}), name="email-send"),
+    path("messages/batch", BatchViewSet.as_view({"post": "create"}), name="batch-send"),
     path("messages", MessageViewSet.as_view({"get": "list"}), name="message-list"),
     path("messages/batch/query", MessageViewSet.as_view({"post": "query"}), name="message-query"),
     path("messages/<uuid:pk>", MessageViewSet.as_view({"get": "retrieve"}), name="message-detail"),
@@ -20,4 +21,7 @@ urlpatterns = [
             ("resend", "post"),
         )
     ),
+    path("batches", BatchViewSet.as_view({"get": "list"}), name="batch-list"),
+    path("batches/<uuid:pk>", BatchViewSet.as_view({"get": "retrieve"}), name="batch-detail"),
+    path("batches/<uuid:pk>/cancel", BatchViewSet.as_view({"post": "cancel"}), name="batch-cancel"),
 ]

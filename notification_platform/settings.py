@@ -56,6 +56,7 @@ APPEND_SLASH = False
 
 # The largest JSON body of the API, in bytes. Larger ones are refused before they are read.
 MAX_BODY_BYTES = 1_048_576
+MAX_BATCH_BODY_BYTES = 10 * MAX_BODY_BYTES
 
 INSTALLED_APPS = [
     "unfold",
@@ -218,6 +219,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "messaging.sweep",
         "schedule": 1.0,
         "options": {"queue": HOUSEKEEPING_QUEUE, "expires": 5, "expiration": 5},
+    },
+    "tidy": {
+        "task": "messaging.tidy",
+        "schedule": 600.0,
+        "options": {"queue": HOUSEKEEPING_QUEUE, "expires": 600, "expiration": 600},
     },
 }
 # Prometheus endpoint of a worker process; 0 switches it off.

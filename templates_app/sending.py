@@ -64,11 +64,34 @@ class Ready:
     checker: Checker
 
 
-def prepare(wanted: Wanted, *, application_id: int, channel: str) -> Prepared:
+class Finder:
+    """Chooses versions for one request, which may ask for the same one a thousand times."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, int | None, str], Chosen | DomainError] = {}
+
+    def choose(self, wanted: Wanted, *, application_id: int, channel: str) -> Chosen:
+        """As the function of this name."""
+        key = (wanted.code, wanted.version, wanted.locale)
+        if key not in self._found:
+            try:
+                self._found[key] = choose(wanted, application_id=application_id, channel=channel)
+            except DomainError as error:
+                self._found[key] = error
+        found = self._found[key]
+        if isinstance(found, DomainError):
+            raise found
+        return found
+
+
+def prepare(
+    wanted: Wanted, *, application_id: int, channel: str, finder: Finder | None = None
+) -> Prepared:
     """Raises `DomainError`: `not_found` for what there is not, or not for this application,
     `conflict` for what is archived or not published, `invalid_request` naming all that is wrong
     with the variables."""
-    chosen = choose(wanted, application_id=application_id, channel=channel)
+    find = finder.choose if finder else choose
+    chosen = find(wanted, application_id=application_id, channel=channel)
     ready = ready_version(chosen.version_id)
     locale = wanted.locale or chosen.locale
     rendered, warnings = render_checked(ready, wanted.variables, wanted.is_strict, locale)

@@ -26,6 +26,7 @@ class MessageQuery(StrictSerializer):
         required=False, max_length=254, help_text="An address, exactly; any of to, cc and bcc."
     )
     reference = StrictCharField(required=False, max_length=200)
+    batch_id = serializers.UUIDField(required=False)
     template = CodeField(required=False, help_text="The code of a template, any version.")
     created_after = MomentField(required=False, help_text="From this moment on.")
     created_before = MomentField(required=False, help_text="Before this moment.")
@@ -99,6 +100,7 @@ class MessageSummary(serializers.ModelSerializer[Message]):
             "metadata",
             "tags",
             "request_id",
+            "batch_id",
             "created_at",
             "due_at",
             "expires_at",

@@ -176,6 +176,8 @@ def filter_messages(queryset: QuerySet[Message], asked: dict[str, Any]) -> Query
         queryset = queryset.filter(channel=channel)
     if reference := asked.get("reference"):
         queryset = queryset.filter(reference=reference)
+    if batch_id := asked.get("batch_id"):
+        queryset = queryset.filter(batch=batch_id)
     if code := asked.get("template"):
         versions = TemplateVersion.objects.filter(template__code=code)
         queryset = queryset.filter(template_version__in=versions.values("pk"))

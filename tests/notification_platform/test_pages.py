@@ -136,6 +136,10 @@ def test_every_operation_is_in_the_schema(client):
     assert set(response.json()["paths"]) == {
         "/api/v1/auth/token",
         "/api/v1/messages",
+        "/api/v1/batches",
+        "/api/v1/batches/{id}",
+        "/api/v1/batches/{id}/cancel",
+        "/api/v1/messages/batch",
         "/api/v1/messages/batch/query",
         "/api/v1/messages/{id}",
         "/api/v1/messages/{id}/cancel",
