@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import QuerySet
@@ -16,7 +17,7 @@ from accounts.permissions import HasScope, MaySendForReal
 from core.errors import Code, FieldError
 from core.middleware import request_id_of
 from core.problems import ProblemError
-from messaging import intake, search
+from messaging import by_template, intake, search
 from messaging.models import Message, OtherRecipient
 from messaging.serializers import (
     Accepted,
@@ -26,7 +27,7 @@ from messaging.serializers import (
     MessageSummary,
 )
 from messaging.story import shown_as
-from templates_app.models import TEXTS_OF_A_VERSION, TemplateVersion
+from templates_app.models import TEXTS_OF_A_VERSION
 
 PAGE_PARAMETERS = frozenset({"page", "page_size", "cursor"})
 
@@ -112,6 +113,8 @@ class EmailViewSet(ViewSet):
 class MessageViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewSet[Message]):
     required_scopes = {"list": Scope.MESSAGES_READ, "retrieve": Scope.MESSAGES_READ}
     queryset = Message.objects.none()
+    # Of the template that is asked for.
+    versions: Sequence[int] = ()
 
     def get_serializer_class(self) -> type[BaseSerializer[Message]]:
         return MessageSummary if self.action == "list" else MessageDetail
@@ -138,12 +141,17 @@ class MessageViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericVi
         )
         if not asked.is_valid():
             raise _parameter_problem(asked.errors)
+        queryset = filter_messages(queryset, asked.validated_data)
+        if code := asked.validated_data.get("template"):
+            self.versions = by_template.used_versions(
+                code, application_id=caller_of(self.request).application_id
+            )
+            queryset = queryset.filter(template_version__in=self.versions)
         subject = KeyTextTransform("subject", "content")
-        return (
-            filter_messages(queryset, asked.validated_data)
-            .defer("content")
-            .annotate(subject=subject)
-        )
+        return queryset.defer("content").annotate(subject=subject)
+
+    def narrow_to_newest(self, queryset: QuerySet[Message], count: int) -> QuerySet[Message]:
+        return by_template.narrow_to_newest(queryset, self.versions, count)
 
 
 def filter_messages(queryset: QuerySet[Message], asked: dict[str, Any]) -> QuerySet[Message]:
@@ -153,9 +161,6 @@ def filter_messages(queryset: QuerySet[Message], asked: dict[str, Any]) -> Query
         queryset = queryset.filter(channel=channel)
     if reference := asked.get("reference"):
         queryset = queryset.filter(reference=reference)
-    if code := asked.get("template"):
-        versions = TemplateVersion.objects.filter(template__code=code)
-        queryset = queryset.filter(template_version__in=versions.values("pk"))
     if recipient := asked.get("recipient"):
         address = recipient.lower()
         others = OtherRecipient.objects.filter(address=address).values("message")
