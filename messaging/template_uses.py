@@ -107,6 +107,10 @@ class MessageUses:
         intake.store_email(message, content)
         return message.pk
 
+    def forget_tests(self, version: TemplateVersion) -> None:
+        tests = Message.objects.filter(template_version=version, application__name=TESTS)
+        tests.update(template_version=None, variable_names=None)
+
 
 def _addressed(to: str) -> EmailContent:
     try:

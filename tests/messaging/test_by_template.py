@@ -39,7 +39,7 @@ def test_the_messages_of_several_versions_are_walked_newest_first(api):
     assert walk(api, 3) == newest
     assert [m["id"] for m in api.get(f"{URL}&page=2&page_size=5").json()["results"]] == newest[5:10]
     assert api.get(URL).json()["total"] == 14
-    assert api.get(f"{URL}&status=sent").json()["results"] == []
+    assert api.get(f"{URL}&status=success").json()["results"] == []
 
 
 def test_versions_by_which_an_application_never_sent_are_not_looked_at(api):
