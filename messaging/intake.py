@@ -9,10 +9,12 @@ from typing import Any
 
 from django.db import connection, models, transaction
 
+from accounts import quotas
+from accounts.limits import Allowance
 from core.crash import crash_at
 from core.database import as_moment, prepared_cursor
 from core.errors import FieldError
-from messaging import doorbell, metrics
+from messaging import counting, doorbell, metrics
 from messaging.channels.base import Channel, EmailContent
 from messaging.models import Lane, Message, OtherRecipient, Policy
 from templates_app import sending
@@ -50,11 +52,13 @@ def accept_email(
     request_id: str,
     now: datetime,
     template: Wanted | None = None,
+    allowance: Allowance | None = None,
 ) -> Accepted:
     """Store one e-mail in one transaction and wake a worker. `content` is validated already; with a
     `template` it has no text of its own.
 
-    Raises `DomainError` for a template that there is not, and for wrong variables."""
+    Raises `DomainError` for a template that there is not, for wrong variables, and for a quota that
+    is used up."""
     if template is None:
         message = _message(content, handling, now=now)
         warnings: Sequence[FieldError] = ()
@@ -67,7 +71,9 @@ def accept_email(
     message.application_id = application_id
     message.api_key_id = api_key_id
     message.request_id = request_id
-    store_email(message, content)
+    letters = [counting.letter_of(message.lane, content)] if allowance is not None else []
+    with quotas.taken(allowance, letters, now=now):
+        store_email(message, content)
     return Accepted(message, warnings)
 
 

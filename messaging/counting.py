@@ -1,0 +1,25 @@
+"""What quotas need to know of messages; see `accounts.quotas`."""
+
+from datetime import datetime
+
+from accounts.quotas import Letter
+from core.ids import lowest_uuid7
+from messaging.channels.base import EmailContent
+from messaging.models import Message
+
+
+def count_messages(application_id: int, since: datetime) -> int:
+    """Of an application, when the counter of its day was lost. By their ids, which sort by time:
+    only an index is read, and of that only this time."""
+    return Message.objects.filter(application=application_id, pk__gte=lowest_uuid7(since)).count()
+
+
+def letter_of(lane: str, content: EmailContent, *, under: str = "") -> Letter:
+    """`under`: a pointer to where the mail stands in the body, as `/items/3`."""
+    found = []
+    for position, address in content.recipients():
+        role, _, index = position.partition("/")
+        # One address may have been given as a string: then there is nothing below it.
+        is_alone = len(getattr(content, role)) == 1
+        found.append((f"{under}/{role}" if is_alone else f"{under}/{role}/{index}", address))
+    return Letter(lane, found)
