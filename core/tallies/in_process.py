@@ -30,12 +30,16 @@ class ProcessTallies:
         self._seed(tallies)
         with self._lock:
             now = self._clock()
-            verdicts = [self._look(tally, now) for tally in tallies]
-            is_refused = not all(verdict.is_granted for verdict in verdicts)
+            waits = [self._wait(tally, now) for tally in tallies]
+            is_refused = any(wait is not None for wait in waits)
             if is_real:
                 for tally in tallies:
                     if tally.amount < 0 or (tally.amount > 0 and not is_refused):
                         self._write(tally, now)
+            verdicts = [
+                Verdict(wait is None, *self._standing(tally, now), wait=wait or 0.0)
+                for tally, wait in zip(tallies, waits, strict=True)
+            ]
             if self._size() > self._many:
                 self._forget_what_is_over(now)
                 self._many = max(MANY, 2 * self._size())
@@ -65,30 +69,34 @@ class ProcessTallies:
                 self._used[tally.key] = (max(used, known), now + tally.keep_seconds)
                 self._seeded_at[tally.key] = now
 
-    def _look(self, tally: Tally, now: float) -> Verdict:
+    def _wait(self, tally: Tally, now: float) -> float | None:
+        """None: there is enough. Else after how many seconds there may be."""
+        if tally.amount <= 0:
+            return None
         if isinstance(tally, Bucket):
-            step = tally.seconds / tally.size
             full_at = max(now, self._full_at.get(tally.key, 0.0))
-            next_at = max(now, full_at + tally.amount * step)
-            wait = next_at - now - tally.seconds
-            is_granted = tally.amount <= 0 or wait <= 1e-6
-            if not is_granted:
-                next_at = full_at
-            left = max(0, floor((tally.seconds - (next_at - now)) / step + 0.001))
-            return Verdict(is_granted, left, 0.0 if is_granted else wait, next_at - now)
+            wait = full_at + tally.amount * tally.seconds / tally.size - now - tally.seconds
+            return wait if wait > 1e-6 else None
         if isinstance(tally, Count):
             used, _ = self._used.get(tally.key, (0, 0.0))
-            is_granted = tally.amount <= 0 or used + tally.amount <= tally.limit
-            after = max(0, used + tally.amount) if is_granted else used
-            return Verdict(is_granted, max(0, tally.limit - after), 0.0, 0.0)
-        if tally.amount <= 0:
-            return Verdict(True, 0, 0.0, 0.0)
+            return 0.0 if used + tally.amount > tally.limit else None
         if tally.amount > tally.limit:
-            return Verdict(False, 0, float(tally.seconds), 0.0)
+            return float(tally.seconds)
         times, _ = self._times.get(tally.key, ([], 0.0))
         index = tally.limit - tally.amount
         wait = times[index] + tally.seconds - now if index < len(times) else 0.0
-        return Verdict(wait <= 0, 0, max(0.0, wait), 0.0)
+        return wait if wait > 0 else None
+
+    def _standing(self, tally: Tally, now: float) -> tuple[int, float]:
+        """What is left, and after how many seconds a bucket is full again."""
+        if isinstance(tally, Bucket):
+            missing = max(now, self._full_at.get(tally.key, 0.0)) - now
+            left = floor((tally.seconds - missing) / (tally.seconds / tally.size) + 0.001)
+            return max(0, left), missing
+        if isinstance(tally, Count):
+            used, _ = self._used.get(tally.key, (0, 0.0))
+            return max(0, tally.limit - used), 0.0
+        return 0, 0.0
 
     def _write(self, tally: Tally, now: float) -> None:
         key, amount = tally.key, tally.amount

@@ -2,7 +2,6 @@
 so that processes and machines agree."""
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 from redis import Redis
@@ -28,36 +27,30 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local is_real = ARGV[1] == '1'
 local answers, is_refused = {}, false
-local after = {}
+local before, after = {}, {}
 for i, key in ipairs(KEYS) do
   local at = 2 + (i - 1) * 5
   local kind, limit, span = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
   local amount, seed = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
-  local ok, left, wait, reset = 1, 0, 0, 0
+  local ok, wait = 1, 0
   if kind == 'bucket' then
     local step = span / limit
     local full_at = math.max(now, tonumber(redis.call('GET', key) or 0))
     local next_at = math.max(now, full_at + amount * step)
     if amount > 0 and next_at - now > span + 1 then
-      ok, wait, next_at = 0, next_at - now - span, full_at
+      ok, wait = 0, next_at - now - span
     end
-    left = math.max(0, math.floor((span - (next_at - now)) / step + 0.001))
-    reset = next_at - now
-    after[i] = next_at
+    before[i], after[i] = full_at, next_at
   elseif kind == 'count' then
     local found = redis.call('GET', key)
     if not found and seed < 0 and amount >= 0 then
       return {-1}
     end
     local used = math.max(tonumber(found or 0), seed)
-    after[i] = math.max(0, used + amount)
     if amount > 0 and used + amount > limit then
-      ok, after[i] = 0, used
+      ok = 0
     end
-    if not found and amount < 0 and seed < 0 then
-      after[i] = false
-    end
-    left = math.max(0, limit - math.max(0, after[i] or 0))
+    before[i], after[i] = used, math.max(0, used + amount)
   elseif amount > 0 then
     if amount > limit then
       ok, wait = 0, span
@@ -71,24 +64,34 @@ for i, key in ipairs(KEYS) do
   if ok == 0 then
     is_refused = true
   end
-  answers[#answers + 1] = ok
-  answers[#answers + 1] = left
-  answers[#answers + 1] = math.ceil(wait)
-  answers[#answers + 1] = math.ceil(reset)
+  answers[i] = {ok, math.ceil(wait)}
 end
+local flat = {}
 for i, key in ipairs(KEYS) do
   local at = 2 + (i - 1) * 5
   local kind, limit, span = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
   local amount, seed = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
   local is_taken = is_real and amount ~= 0 and not (is_refused and amount > 0)
+  local stands, left, reset = before[i], 0, 0
+  if is_taken then
+    stands = after[i]
+  end
+  if kind == 'bucket' then
+    left = math.max(0, math.floor((span - (stands - now)) / (span / limit) + 0.001))
+    reset = math.ceil(stands - now)
+  elseif kind == 'count' then
+    left = math.max(0, limit - stands)
+  end
+  for _, value in ipairs({answers[i][1], left, answers[i][2], reset}) do
+    flat[#flat + 1] = value
+  end
   if kind == 'count' then
-    if is_taken and after[i] then
-      keep(key, after[i], span)
-    elseif seed >= 0 then
-      keep(key, math.max(tonumber(redis.call('GET', key) or 0), seed), span)
+    -- A count that was lost is not begun by giving back.
+    if seed >= 0 or (is_taken and redis.call('EXISTS', key) == 1) then
+      keep(key, stands, span)
     end
   elseif is_taken and kind == 'bucket' then
-    keep(key, after[i], after[i] - now)
+    keep(key, stands, stands - now)
   elseif is_taken then
     for _ = 1, math.abs(amount) do
       if amount > 0 then
@@ -103,21 +106,33 @@ for i, key in ipairs(KEYS) do
     end
   end
 end
-return answers
+return flat
 """
 
 
-@cache
+# By URL, each with the script. Connections of a process that forked are not shared: the pool knows.
+_clients: dict[str, tuple[Any, Any]] = {}
+
+
 def _client(url: str) -> tuple[Any, Any]:
     """Kept apart from the cache's, whose patience would be a request's. Nothing is repeated: what
     was asked twice would be counted twice."""
-    client = Redis.from_url(
-        url,
-        socket_timeout=ANSWER_SECONDS,
-        socket_connect_timeout=CONNECT_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-    )
-    return client, client.register_script(_SCRIPT)
+    if url not in _clients:
+        client = Redis.from_url(
+            url,
+            socket_timeout=ANSWER_SECONDS,
+            socket_connect_timeout=CONNECT_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+        )
+        _clients[url] = client, client.register_script(_SCRIPT)
+    return _clients[url]
+
+
+def close_clients() -> None:
+    """Of every Redis that was asked."""
+    for client, _ in _clients.values():
+        client.close()
+    _clients.clear()
 
 
 def ask_each(
@@ -166,6 +181,6 @@ def _asked(
 
 def _verdicts(flat: list[int]) -> list[Verdict]:
     return [
-        Verdict(flat[i] == 1, flat[i + 1], flat[i + 2] / 1e6, flat[i + 3] / 1e6)
+        Verdict(flat[i] == 1, flat[i + 1], wait=flat[i + 2] / 1e6, reset=flat[i + 3] / 1e6)
         for i in range(0, len(flat), 4)
     ]

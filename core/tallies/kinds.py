@@ -45,10 +45,10 @@ Tally = Bucket | Count | Recent
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`left` may still be taken (of `Recent` it is not known: 0); refused ones may be asked for
-    again after `wait` seconds; a bucket is full again after `reset` seconds."""
+    """`left` may still be taken now (of `Recent` it is not known: 0), a bucket is full again after
+    `reset` seconds. What was refused may be asked for again after `wait` seconds."""
 
     is_granted: bool
     left: int
-    wait: float
     reset: float
+    wait: float
