@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from math import ceil
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
 from django.db import DatabaseError
@@ -175,7 +175,11 @@ def day_tally(limits: Limits, now: datetime, *, amount: int) -> tallies.Count:
 
 @lru_cache(maxsize=64)
 def _zone(name: str) -> ZoneInfo:
-    return ZoneInfo(name)
+    """UTC for one that this machine does not know: no reason to refuse every request."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo("UTC")
 
 
 # --- how many there are, which only `messaging` knows ---------------------------------------------

@@ -12,8 +12,7 @@ from redis.retry import Retry
 from core.tallies.kinds import Bucket, Count, Tally, Verdict
 
 # A request waits no longer than this for a Redis that does not answer.
-ANSWER_SECONDS = 0.1
-CONNECT_SECONDS = 0.25
+PATIENCE = 0.25
 
 # First everything is looked at, then all of it is written, or nothing. For each key there are five
 # arguments: kind, limit, span, amount, and for counts the seed, -1 where it is not known.
@@ -120,8 +119,8 @@ def _client(url: str) -> tuple[Any, Any]:
     if url not in _clients:
         client = Redis.from_url(
             url,
-            socket_timeout=ANSWER_SECONDS,
-            socket_connect_timeout=CONNECT_SECONDS,
+            socket_timeout=PATIENCE,
+            socket_connect_timeout=PATIENCE,
             retry=Retry(NoBackoff(), 0),
         )
         _clients[url] = client, client.register_script(_SCRIPT)

@@ -202,7 +202,9 @@ def test_with_redis_stopped_this_process_goes_on_by_itself(redis_server):
     assert answers == [True, True, False]
 
 
-def test_a_frozen_redis_costs_one_request_a_tenth_of_a_second_and_the_others_nothing(redis_server):
+def test_a_frozen_redis_costs_one_request_a_quarter_of_a_second_and_the_others_nothing(
+    redis_server,
+):
     bucket = Bucket("b", size=1000, seconds=1)
     tallies.ask([bucket])
     redis_server.freeze()
@@ -213,8 +215,8 @@ def test_a_frozen_redis_costs_one_request_a_tenth_of_a_second_and_the_others_not
         assert granted(bucket)
         took.append(time.perf_counter() - began)
 
-    assert took[0] < 0.5
-    assert sum(took[1:]) < 0.1
+    assert took[0] < 0.6
+    assert sum(took[1:]) < 0.2
 
 
 def test_when_redis_is_back_it_learns_what_was_counted_without_it(redis_server, monkeypatch):
