@@ -50,7 +50,7 @@ def take_each(
     allowance: Allowance | None, letters: Sequence[Letter], *, now: datetime
 ) -> list[DomainError | None]:
     """Take the quota of each letter that has some left, in order: what is wrong with each, or None.
-    One round trip for all."""
+    A round trip for each hundred."""
     if allowance is None:
         return [None] * len(letters)
     groups = [_tallies(allowance.limits, [letter], now=now) for letter in letters]

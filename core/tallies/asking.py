@@ -36,7 +36,7 @@ def ask(tallies: Sequence[Tally], *, is_real: bool = True) -> list[Verdict]:
 
 
 def ask_each(groups: Sequence[Sequence[Tally]], *, is_real: bool = True) -> list[list[Verdict]]:
-    """As `ask`, each group for itself and in order, together in one round trip."""
+    """As `ask`, each group for itself and in order, a hundred in one round trip."""
     global _resting_until
     url = settings.REDIS_URL
     if not url:
