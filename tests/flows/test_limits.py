@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import redis
 
 from tests.flows.production import Production
 from tests.installation import until
@@ -22,7 +23,10 @@ def served(production: Production, tmp_path_factory):
     """gunicorn as the image runs it, with four processes."""
     production.stop("web")
     start(production, tmp_path_factory.mktemp("metrics"))
-    return production
+    yield production
+    with redis.Redis.from_url(production.environment["REDIS_URL"]) as client:
+        for key in client.scan_iter(f"{production.database}:*", count=1000):
+            client.delete(key)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Who tries secrets is slowed down; who knows one is not."""
 
-import statistics
 import time
 from datetime import timedelta
 from ipaddress import ip_address
@@ -142,8 +141,8 @@ def test_unknown_and_wrong_take_the_same_time(settings):
             took[name].append(time.perf_counter() - began)
 
     # A row more to read, not a hash more to make: a slow one would cost a hundred times as much.
-    difference = abs(statistics.median(took["known"]) - statistics.median(took["unknown"]))
-    assert difference < 0.002
+    # The shortest of many, since other processes only make it longer.
+    assert abs(min(took["known"]) - min(took["unknown"])) < 0.002
 
 
 def test_tries_at_the_same_time_get_no_further_than_one_by_one(redis_server, monkeypatch):
