@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import transaction
 
+from accounts.limits import Allowance
 from core.crash import crash_at
 from core.errors import Code, DomainError, FieldError
 from messaging import doorbell, duplicates, metrics
@@ -34,6 +35,8 @@ class Origin:
     is_test: bool = False
     dedupe_seconds: int = 0
     is_keyed: bool = False
+    # None: nothing is limited.
+    allowance: Allowance | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,11 @@ class Accepted:
     message: Message
     warnings: Sequence[FieldError] = ()
     is_duplicate: bool = False
+
+    @property
+    def are_new(self) -> list[bool]:
+        """As of a batch: whether it became a message."""
+        return [not self.is_duplicate]
 
 
 def prepare_email(
