@@ -9,6 +9,7 @@ class Code(StrEnum):
 
     INVALID_REQUEST = "invalid_request"
     MALFORMED_JSON = "malformed_json"
+    MALFORMED_UPLOAD = "malformed_upload"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     NOT_ACCEPTABLE = "not_acceptable"
     PAYLOAD_TOO_LARGE = "payload_too_large"
@@ -30,6 +31,7 @@ class Code(StrEnum):
 STATUS: dict[Code, int] = {
     Code.INVALID_REQUEST: 422,
     Code.MALFORMED_JSON: 400,
+    Code.MALFORMED_UPLOAD: 400,
     Code.UNSUPPORTED_MEDIA_TYPE: 415,
     Code.NOT_ACCEPTABLE: 406,
     Code.PAYLOAD_TOO_LARGE: 413,
@@ -51,9 +53,10 @@ STATUS: dict[Code, int] = {
 MEANINGS: dict[Code, str] = {
     Code.INVALID_REQUEST: "A field is missing, unknown or wrong; `errors` names each one.",
     Code.MALFORMED_JSON: "The body is no JSON that can be processed; nothing was read from it.",
-    Code.UNSUPPORTED_MEDIA_TYPE: "The body is not sent as `application/json`.",
+    Code.MALFORMED_UPLOAD: "The upload is no whole multipart body; nothing of it was kept.",
+    Code.UNSUPPORTED_MEDIA_TYPE: "The body is not `application/json`, or a file not multipart.",
     Code.NOT_ACCEPTABLE: "The `Accept` header rules out JSON.",
-    Code.PAYLOAD_TOO_LARGE: "The body is larger than 1 MiB.",
+    Code.PAYLOAD_TOO_LARGE: "The body is larger than 1 MiB, or a file than `detail` says.",
     Code.AUTHENTICATION_REQUIRED: "No `Authorization: Bearer …` header was sent.",
     Code.INVALID_TOKEN: "The token is expired, damaged, or its key was revoked: get a new one.",
     Code.INVALID_CREDENTIALS: "Unknown key, wrong secret, or a key that is not valid any more.",

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -12,7 +12,7 @@ from django.db import connection, models, transaction
 from core.crash import crash_at
 from core.database import as_moment, prepared_cursor
 from core.errors import FieldError
-from messaging import doorbell, metrics
+from messaging import attachments, doorbell, metrics
 from messaging.channels.base import Channel, EmailContent
 from messaging.models import Lane, Message, OtherRecipient, Policy
 from templates_app import sending
@@ -50,11 +50,13 @@ def accept_email(
     request_id: str,
     now: datetime,
     template: Wanted | None = None,
+    attached: Sequence[attachments.Asked] = (),
 ) -> Accepted:
     """Store one e-mail in one transaction and wake a worker. `content` is validated already; with a
     `template` it has no text of its own.
 
-    Raises `DomainError` for a template that there is not, and for wrong variables."""
+    Raises `DomainError` for a template that there is not, for wrong variables, and for attachments
+    that there are not."""
     if template is None:
         message = _message(content, handling, now=now)
         warnings: Sequence[FieldError] = ()
@@ -67,7 +69,7 @@ def accept_email(
     message.application_id = application_id
     message.api_key_id = api_key_id
     message.request_id = request_id
-    store_email(message, content)
+    store_email(message, content, attached=attached, now=now)
     return Accepted(message, warnings)
 
 
@@ -99,12 +101,23 @@ def _message(
     )
 
 
-def store_email(message: Message, content: EmailContent) -> None:
-    """Insert it with the recipients of `content`, and wake a worker."""
+def store_email(
+    message: Message,
+    content: EmailContent,
+    *,
+    now: datetime,
+    attached: Sequence[attachments.Asked] = (),
+) -> None:
+    """Insert it with the recipients of `content` and what is attached, and wake a worker."""
     _, *others = content.recipients()
-    if others:
+    if others or attached:
         with transaction.atomic():
+            if attached:
+                files = attachments.find(attached, application_id=message.application_id, now=now)
+                message.content["attachments"] = [asdict(file) for file in files]
             _insert(message)
+            if attached:
+                attachments.attach([(message.pk, files)])
             OtherRecipient.objects.bulk_create(
                 OtherRecipient(
                     message=message, role=position.partition("/")[0], address=address.lower()

@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 from core.serializers import ErrorSerializer, SharedFields, StrictCharField, StrictSerializer
 from messaging import intake
+from messaging.attachment_serializers import AttachedSerializer, AttachmentIdsField, attached
 from messaging.channels.base import EmailContent
 from messaging.fields import (
     MAX_RECIPIENTS,
@@ -111,6 +112,11 @@ class EmailRequest(HandlingRequest):
     )
     strict = serializers.BooleanField(
         required=False, help_text="Refuse variables that the template does not know."
+    )
+
+    attachment_ids = AttachmentIdsField(
+        required=False,
+        help_text="Ids of uploaded files; with a `content_id`, HTML may show one as `cid:…`.",
     )
 
     def to_internal_value(self, data: Any) -> Any:
@@ -289,6 +295,7 @@ class MessageDetail(MessageSummary):
     reply_to = serializers.SerializerMethodField()
     html = serializers.SerializerMethodField()
     text = serializers.SerializerMethodField()
+    attachments = serializers.SerializerMethodField()
     history = serializers.SerializerMethodField(help_text="Every state and since when.")
 
     class Meta(MessageSummary.Meta):
@@ -300,6 +307,7 @@ class MessageDetail(MessageSummary):
             "reply_to",
             "html",
             "text",
+            "attachments",
             "history",
         ]
 
@@ -320,6 +328,10 @@ class MessageDetail(MessageSummary):
 
     def get_text(self, message: Message) -> str:
         return str(message.content.get("text", ""))
+
+    @extend_schema_field(AttachedSerializer(many=True))
+    def get_attachments(self, message: Message) -> Any:
+        return attached(message)
 
     @extend_schema_field(StepSerializer(many=True))
     def get_history(self, message: Message) -> Any:

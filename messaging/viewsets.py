@@ -93,6 +93,7 @@ class EmailViewSet(ViewSet):
             request_id=request_id_of(request),
             now=timezone.now(),
             template=asked.wanted_template(),
+            attached=asked.validated_data.get("attachment_ids", ()),
         )
         return Response(Accepted(accepted).data, status=status.HTTP_202_ACCEPTED)
 

@@ -1,5 +1,6 @@
 from core.vocabulary import Channel as ChannelChoices
 from core.vocabulary import Lane, Policy
+from messaging.models.attachment import Attachment, MessageAttachment
 from messaging.models.attempt import Attempt
 from messaging.models.event import Event
 from messaging.models.limits import SenderGroup
@@ -16,12 +17,14 @@ from messaging.models.sender_window import SenderWindow
 
 __all__ = [
     "WAITING_REASONS",
+    "Attachment",
     "Attempt",
     "ChannelChoices",
     "Event",
     "Feedback",
     "Lane",
     "Message",
+    "MessageAttachment",
     "OtherRecipient",
     "Policy",
     "Reason",
