@@ -8,16 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import structlog
 from django.conf import settings
-from django.core.exceptions import SuspiciousOperation
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.core.files.uploadhandler import FileUploadHandler
 from django.http.multipartparser import MultiPartParser, MultiPartParserError
 from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
 
 from core.errors import Code, FieldError
 from core.problems import ProblemError, escape_pointer
 
+log = structlog.get_logger(__name__)
+
 FIELD = "file"
+MISSING = "Send the file in this field, with a filename."
+AS_TEXT = "It was sent as text: its part of the body needs a filename."
 # What stands around the file: boundaries and the headers of its part.
 AROUND = 65_536
 # Smaller files never touch a disk before they are stored.
@@ -34,6 +40,18 @@ class Upload:
     size: int
     sha256: str
     file: IO[bytes]
+
+
+def upload_of(request: Request) -> Upload:
+    """The file of a request that `UploadParser` reads. Raises what that raises."""
+    found = request.data
+    if isinstance(found, Upload):
+        return found
+    # REST framework asks no parser when there is no length.
+    if request.META.get("HTTP_TRANSFER_ENCODING"):
+        words = "Send the file with a Content-Length: bodies in chunks are not taken."
+        raise ProblemError(Code.MALFORMED_UPLOAD, words)
+    raise _refused("required", MISSING)
 
 
 class UploadParser(BaseParser):
@@ -61,6 +79,9 @@ class UploadParser(BaseParser):
             posted, files = parser.parse()
             _check_whole(watched, parser.last_boundary, length)
             return _only_file(posted, files, handler, limit)
+        except RequestDataTooBig as error:
+            handler.drop()
+            raise _refused("invalid", AS_TEXT) from error
         except (MultiPartParserError, SuspiciousOperation) as error:
             handler.drop()
             raise ProblemError(
@@ -71,7 +92,8 @@ class UploadParser(BaseParser):
             if watched.is_broken:
                 words = "The connection broke while the file was being read."
                 raise ProblemError(Code.MALFORMED_UPLOAD, words) from error
-            raise
+            log.exception("upload_not_kept")
+            raise ProblemError(Code.SERVICE_UNAVAILABLE) from error
         except BaseException:
             handler.drop()
             raise
@@ -156,13 +178,9 @@ class _Handler(FileUploadHandler):
 
 def _length(meta: Mapping[str, Any]) -> int:
     try:
-        length = int(meta.get("CONTENT_LENGTH") or 0)
+        return int(meta.get("CONTENT_LENGTH") or 0)
     except ValueError:
-        length = 0
-    if length <= 0 and meta.get("HTTP_TRANSFER_ENCODING"):
-        words = "Send the file with a Content-Length: bodies in chunks are not taken."
-        raise ProblemError(Code.MALFORMED_UPLOAD, words)
-    return length
+        return 0
 
 
 def _check_whole(watched: _Watched, last_boundary: bytes, length: int) -> None:
@@ -186,11 +204,9 @@ def _only_file(posted: Any, files: Any, handler: _Handler, limit: int) -> Upload
     ]
     sent = len(files.getlist(FIELD))
     if FIELD in posted:
-        words = "It was sent as text: its part of the body needs a filename."
-        errors.append(FieldError(f"/{FIELD}", "invalid", words))
+        errors.append(FieldError(f"/{FIELD}", "invalid", AS_TEXT))
     elif not sent:
-        words = "Send the file in this field, with a filename."
-        errors.append(FieldError(f"/{FIELD}", "required", words))
+        errors.append(FieldError(f"/{FIELD}", "required", MISSING))
     elif sent > 1:
         words = f"It holds {sent} files. Send one a call."
         errors.append(FieldError(f"/{FIELD}", "too_many", words))
@@ -202,11 +218,12 @@ def _only_file(posted: Any, files: Any, handler: _Handler, limit: int) -> Upload
         raise _too_large(limit)
     if not handler.size:
         handler.drop()
-        raise ProblemError(
-            Code.INVALID_REQUEST,
-            errors=(FieldError(f"/{FIELD}", "empty", "The file is empty."),),
-        )
+        raise _refused("empty", "The file is empty.")
     return handler.finished()
+
+
+def _refused(code: str, words: str) -> ProblemError:
+    return ProblemError(Code.INVALID_REQUEST, errors=(FieldError(f"/{FIELD}", code, words),))
 
 
 def _too_large(limit: int) -> ProblemError:

@@ -111,7 +111,11 @@ def remove(name: str) -> None:
 
 def stored_before(day: date) -> Iterator[list[str]]:
     """Names of all files that came before `day`, in lists of up to 1,000."""
-    folders, _ = storage().listdir("")
+    try:
+        folders, _ = storage().listdir("")
+    except FileNotFoundError:
+        # Nothing was ever uploaded.
+        return
     for folder in sorted(folders):
         try:
             came = date.fromisoformat(folder)

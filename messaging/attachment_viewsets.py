@@ -1,4 +1,4 @@
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
@@ -13,7 +13,7 @@ from accounts.authentication import caller_of
 from accounts.models import Scope
 from core.errors import Code
 from core.problems import ProblemError
-from core.uploads import Upload, UploadParser
+from core.uploads import UploadParser, upload_of
 from messaging import attachments
 from messaging.attachment_serializers import AttachmentSerializer, UploadRequest
 from messaging.models import Attachment
@@ -42,7 +42,7 @@ class AttachmentViewSet(ViewSet):
         tags=["attachments"],
     )
     def create(self, request: Request) -> Response:
-        upload = cast(Upload, request.data)
+        upload = upload_of(request)
         caller = caller_of(request)
         with upload.file:
             attachment = attachments.keep(
