@@ -145,7 +145,7 @@ class _Handler(FileUploadHandler):
         super().new_file(*args, **kwargs)
         self._names.append(self.file_name or "")
         if self._kept is None:
-            folder = settings.FILE_UPLOAD_TEMP_DIR
+            folder = settings.UPLOAD_TEMP_DIR
             if folder is not None:
                 Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
             # It has no name on the disk: whatever happens to this process, nothing of it stays.

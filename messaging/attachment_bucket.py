@@ -3,11 +3,14 @@ say so: it needs `requirements/s3.txt`."""
 
 from typing import Any
 
+from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from storages.backends.s3 import S3Storage
 
 # A worker holds a message while it waits, and a caller an upload: boto's own minutes are too long.
 CONNECT_SECONDS, READ_SECONDS, TRIES = 5, 20, 2
+# Bytes; more than any attachment has.
+WHOLE = 104_857_600
 
 
 class AttachmentBucket(S3Storage):
@@ -23,6 +26,8 @@ class AttachmentBucket(S3Storage):
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
             ),
+            # In one piece each, by the thread that asks: they are small.
+            transfer_config=TransferConfig(multipart_threshold=WHOLE, use_threads=False),
             # Names are random: nobody has to look first whether there is one.
             file_overwrite=True,
             default_acl=None,

@@ -143,7 +143,7 @@ ATTACHMENT_LIFETIME_HOURS = env.integer("ATTACHMENT_LIFETIME_HOURS", 24, minimum
 # How long files are kept after the last message with them is over, so that it can be sent again.
 ATTACHMENT_KEEP_DAYS = env.integer("ATTACHMENT_KEEP_DAYS", 7, minimum=0, maximum=3650)
 # While it is being uploaded a file has no name anywhere. On the same disk, not in memory.
-FILE_UPLOAD_TEMP_DIR = ATTACHMENTS_DIR if ATTACHMENTS_STORAGE == "folder" else None
+UPLOAD_TEMP_DIR = ATTACHMENTS_DIR if ATTACHMENTS_STORAGE == "folder" else None
 
 # --- Database, cache -----------------------------------------------------------------------------
 

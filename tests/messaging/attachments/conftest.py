@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from messaging import delivery
 from tests.factories import make_sender
 from tests.imitations.smtp import SmtpServer
 
@@ -17,7 +18,7 @@ def folder(tmp_path: Path, settings: Any) -> Path:
         "OPTIONS": {"location": str(path)},
     }
     settings.STORAGES = {**settings.STORAGES, "attachments": entry}
-    settings.FILE_UPLOAD_TEMP_DIR = str(path)
+    settings.UPLOAD_TEMP_DIR = str(path)
     return path
 
 
@@ -28,8 +29,10 @@ def server() -> Iterator[SmtpServer]:
 
 
 @pytest.fixture
-def sender(db: None, server: SmtpServer) -> Any:
-    """Who sends by `server`."""
+def sender(db: None, server: SmtpServer, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Who sends by `server`. With a large file that takes its time: a drain would leave the answer
+    to a thread, which does not see the rows of a test."""
+    monkeypatch.setattr(delivery, "PATIENCE", 60.0)
     return make_sender(
         adapter="smtp", options={"host": "127.0.0.1", "port": server.port, "security": "none"}
     )
