@@ -44,7 +44,7 @@ class Upload:
 
 def upload_of(request: Request) -> Upload:
     """The file of a request that `UploadParser` reads. Raises what that raises."""
-    found = request.data
+    found: object = request.data
     if isinstance(found, Upload):
         return found
     # REST framework asks no parser when there is no length.

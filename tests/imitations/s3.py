@@ -2,6 +2,7 @@
 with paths for names of buckets. Of a signature only the key is checked."""
 
 import hashlib
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -19,12 +20,8 @@ class S3Server:
         self.objects: dict[str, bytes] = {}
         self.calls: list[str] = []
         self.is_away = False
-        owner = self
-
-        class Handler(_Handler):
-            bucket = owner
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        handler = type("Handler", (_Handler,), {"bucket": self})
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, name="s3-imitation")
         self._thread.start()
@@ -74,8 +71,15 @@ class _Handler(BaseHTTPRequestHandler):
         data = self.bucket.objects.get(key)
         if data is None:
             self._fail(404, "NoSuchKey")
+            return
+        tag = f'"{hashlib.md5(data).hexdigest()}"'
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        if asked is None:
+            self._answer(200, data, ETag=tag)
         else:
-            self._answer(200, data, ETag=f'"{hashlib.md5(data).hexdigest()}"')
+            first, last = int(asked[1]), min(int(asked[2] or len(data)), len(data) - 1)
+            part = {"Content-Range": f"bytes {first}-{last}/{len(data)}"}
+            self._answer(206, data[first : last + 1], ETag=tag, **part)
 
     def _list(self) -> None:
         if self._key() is None:

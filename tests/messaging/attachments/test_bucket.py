@@ -43,15 +43,16 @@ def send(api, data, name):
     mail = MAIL | {"attachment_ids": [answer.json()["id"]]}
     pk = api.post(SEND, mail).json()["id"]
     drain(now=timezone.now() + timedelta(seconds=1))
-    return Message.objects.get(pk=pk)
+    message = Message.objects.get(pk=pk)
+    assert message.status == Status.SUCCESS, message.reason_detail
+    return message
 
 
 @pytest.mark.parametrize(("name", "data"), [("a.pdf", PDF), ("a.png", PNG * 12_000)])
 def test_a_file_goes_through_a_bucket_and_arrives_whole(api, server, sender, bucket, name, data):
-    message = send(api, data, name)
+    send(api, data, name)
 
     part = next(p for p in read(server.mails[0].data).walk() if p.get_filename() == name)
-    assert message.status == Status.SUCCESS
     assert part.get_payload(decode=True) == data
     stored_as = Attachment.objects.get().stored_as
     assert bucket.objects[f"platform/{stored_as}"] == data
