@@ -147,7 +147,7 @@ class _Handler(FileUploadHandler):
         if self._kept is None:
             folder = settings.UPLOAD_TEMP_DIR
             if folder is not None:
-                Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+                Path(folder).mkdir(mode=0o750, parents=True, exist_ok=True)
             # It has no name on the disk: whatever happens to this process, nothing of it stays.
             self._kept = tempfile.SpooledTemporaryFile(IN_MEMORY, dir=folder)  # noqa: SIM115
 

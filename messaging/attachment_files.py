@@ -39,9 +39,10 @@ class AttachmentFolder(FileSystemStorage):
 
     def _save(self, name: str, content: Any) -> str:
         path = Path(self.path(name))
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Others of our group may have to read it: web and worker need not be one user.
+        Path(self.location).mkdir(mode=0o750, parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o750, exist_ok=True)
         try:
-            # Others of our group may have to read it: web and worker need not be one user.
             with open(path, "xb", opener=lambda p, flags: os.open(p, flags, 0o640)) as file:
                 for chunk in content.chunks():
                     file.write(chunk)
