@@ -10,7 +10,6 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, Max, Q
 
-from core.crash import crash_at
 from messaging import attachment_files, states
 from messaging.models import Attachment, MessageAttachment, Status
 
@@ -46,8 +45,6 @@ def remove_expired(*, now: datetime, limit: int = 10_000) -> int:
         # No transaction is open here: a bucket is somewhere else.
         for attachment in (*batch.told_of, *batch.unused):
             attachment_files.remove(attachment.stored_as)
-        if __debug__:
-            crash_at("attachments_removed")
         _write(batch, now)
         removed += len(batch.told_of) + len(batch.unused)
         looked_at += batch.count
@@ -72,9 +69,12 @@ def _take_batch(now: datetime) -> _Batch:
         needs = _needs(rows)
         for row in rows:
             needed = needs.get(row.pk)
-            row.look_at = _needed_until(needed, now) or now + IF_KILLED
-            if row.look_at == now + IF_KILLED:
+            until = _needed_until(needed, now)
+            if until is None and needed and row.removed_at is not None:
+                until = now + WHEN_REMOVED
+            if until is None:
                 (found.told_of if needed else found.unused).append(row)
+            row.look_at = until or now + IF_KILLED
         Attachment.objects.bulk_update(rows, ["look_at"])
     return found
 
@@ -107,8 +107,7 @@ def _write(batch: _Batch, now: datetime) -> None:
     with transaction.atomic():
         Attachment.objects.filter(pk__in=[row.pk for row in batch.unused]).delete()
         told_of = Attachment.objects.filter(pk__in=[row.pk for row in batch.told_of])
-        told_of.filter(removed_at=None).update(removed_at=now)
-        told_of.update(look_at=now + WHEN_REMOVED)
+        told_of.update(removed_at=now, look_at=now + WHEN_REMOVED)
 
 
 def remove_lost(*, now: datetime) -> int:

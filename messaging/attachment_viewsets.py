@@ -12,7 +12,8 @@ from rest_framework.viewsets import ViewSet
 from accounts.authentication import caller_of
 from accounts.models import Scope
 from core.errors import Code
-from core.problems import ProblemError
+from core.problems import PROBLEM, ProblemError
+from core.serializers import ProblemSerializer
 from core.uploads import UploadParser, upload_of
 from messaging import attachments
 from messaging.attachment_serializers import AttachmentSerializer, UploadRequest
@@ -38,7 +39,18 @@ class AttachmentViewSet(ViewSet):
         "its content must both say. Send it then by its id in `attachment_ids`, with any number "
         "of messages until it expires.",
         request={"multipart/form-data": UploadRequest},
-        responses={201: OpenApiResponse(AttachmentSerializer, description="Stored.")},
+        responses={
+            201: OpenApiResponse(AttachmentSerializer, description="Stored."),
+            (400, PROBLEM): OpenApiResponse(
+                ProblemSerializer, description="The body is no whole multipart body."
+            ),
+            (413, PROBLEM): OpenApiResponse(
+                ProblemSerializer, description="The file is too large."
+            ),
+            (415, PROBLEM): OpenApiResponse(
+                ProblemSerializer, description="The body is not sent as `multipart/form-data`."
+            ),
+        },
         tags=["attachments"],
     )
     def create(self, request: Request) -> Response:
@@ -67,7 +79,12 @@ class AttachmentViewSet(ViewSet):
         operation_id="delete_attachment",
         summary="Remove an uploaded file",
         description="One that no message goes with. The others are removed by themselves.",
-        responses={204: None, 409: OpenApiResponse(description="A message goes with it.")},
+        responses={
+            204: None,
+            (409, PROBLEM): OpenApiResponse(
+                ProblemSerializer, description="A message goes with it."
+            ),
+        },
         tags=["attachments"],
     )
     def destroy(self, request: Request, pk: UUID) -> Response:

@@ -111,13 +111,13 @@ def test_a_message_whose_file_is_gone_is_not_sent_again_and_says_why(folder):
 
 def test_the_row_goes_after_the_last_message_that_tells_of_it():
     attachment, message = kept_for(status=Status.SUCCESS, finished_at=NOON)
-    remove_expired(now=NOON + timedelta(days=8))
-    remove_expired(now=NOON + timedelta(days=40))
+    removed = [remove_expired(now=NOON + timedelta(days=days)) for days in (8, 40)]
     is_there_with_its_message = Attachment.objects.filter(pk=attachment.pk).exists()
 
     message.delete()
     remove_expired(now=NOON + timedelta(days=80))
 
+    assert removed == [1, 0]
     assert is_there_with_its_message
     assert not Attachment.objects.exists()
 
