@@ -4,13 +4,19 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import FileResponse, Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
+from django.utils.translation import gettext_lazy as _
 
 from messaging import attachment_files
-from messaging.models import Message, MessageAttachment
+from messaging.admin.history import OfMessageAdmin
+from messaging.admin.reading import ReadOnlyAdmin
+from messaging.models import Attachment, Message, MessageAttachment
+from messaging.search import as_uuid
 
 log = structlog.get_logger(__name__)
 
@@ -64,3 +70,37 @@ class AttachmentsMixin:
                 "Referrer-Policy": "no-referrer",
             },
         )
+
+
+@admin.register(Attachment)
+class AttachmentAdmin(ReadOnlyAdmin):
+    """Where its file lies is nobody's business."""
+
+    list_display = [
+        *("created_at", "filename", "content_type", "size"),
+        *("application", "expires_at", "removed_at"),
+    ]
+    list_select_related = ["application"]
+    search_help_text = _("Id of the attachment")
+    fields = [
+        *("id", "filename", "content_type", "size", "sha256", "application", "api_key"),
+        *("created_at", "expires_at", "look_at", "removed_at"),
+    ]
+
+    def search(self, queryset: QuerySet[Any], text: str) -> QuerySet[Any]:
+        pk = as_uuid(text)
+        return queryset.filter(pk=pk) if pk else queryset.none()
+
+
+@admin.register(MessageAttachment)
+class MessageAttachmentAdmin(OfMessageAdmin):
+    list_display = ["attachment", "position", "content_id", "of_message"]
+    search_help_text = _("Id of the message, or of the attachment")
+    fields = ["of_message", "attachment", "position", "content_id"]
+
+    def search(self, queryset: QuerySet[Any], text: str) -> QuerySet[Any]:
+        pk = as_uuid(text)
+        if pk is None:
+            return queryset.none()
+        found = queryset.filter(message=pk)
+        return found if found.exists() else queryset.filter(attachment=pk)

@@ -91,3 +91,23 @@ def test_a_file_that_is_gone_is_said_so(operator, message, folder):
     assert operator.get(address(message, 0)).status_code == 404
     assert operator.get(address(message, 1)).status_code == 404
     assert operator.get(address(message, 2)).status_code == 404
+
+
+@pytest.mark.parametrize("by", ["message", "attachment"])
+def test_the_links_are_found_by_message_and_by_file(operator, message, by):
+    attachment = Attachment.objects.get(filename="logo.png")
+    pk = {"message": message.pk, "attachment": attachment.pk}[by]
+    url = reverse("admin:messaging_messageattachment_changelist")
+
+    assert str(attachment.pk) in operator.get(url, {"q": str(pk)}).content.decode()
+    assert str(attachment.pk) not in operator.get(url, {"q": "nonsense"}).content.decode()
+
+
+def test_the_list_of_files_says_nothing_of_where_they_lie(operator, message):
+    attachment = Attachment.objects.get(filename="logo.png")
+    listed = reverse("admin:messaging_attachment_changelist")
+    shown = reverse("admin:messaging_attachment_change", args=[attachment.pk])
+
+    for page in (operator.get(listed, {"q": str(attachment.pk)}), operator.get(shown)):
+        assert "logo.png" in page.content.decode()
+        assert attachment.stored_as not in page.content.decode()
