@@ -82,8 +82,11 @@ def discard(attachment: Attachment) -> None:
     except ProtectedError as error:
         words = f"Attachment {attachment.pk} goes with a message; it is removed after that."
         raise DomainError(Code.CONFLICT, words) from error
-    # Without its row nobody finds it. If this fails, the sweep of lost files does it.
-    attachment_files.remove(attachment.stored_as)
+    # Without its row nobody finds it. If this fails, the search for lost files does it.
+    try:
+        attachment_files.remove(attachment.stored_as)
+    except Exception:
+        log.exception("attachment_file_left", attachment_id=str(attachment.pk))
 
 
 def find(asked: Sequence[Asked], *, application_id: int, now: datetime) -> list[StoredFile]:

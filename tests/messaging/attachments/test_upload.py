@@ -75,6 +75,18 @@ def test_an_upload_is_seen_and_removed_by_its_own_application_only(api, folder):
     assert stored(folder) == []
 
 
+def test_one_is_removed_also_while_its_storage_is_away(api, folder, monkeypatch):
+    attachment = keep(key=api.key)
+
+    def away(name):
+        raise ConnectionError("no bucket")
+
+    monkeypatch.setattr(attachment_files, "remove", away)
+
+    assert api.delete(f"{URL}/{attachment.pk}").status_code == 204
+    assert not Attachment.objects.exists()
+
+
 def test_one_that_goes_with_a_message_is_not_removed(api, folder):
     attachment = keep(key=api.key)
     mail = {"to": "a@example.com", "subject": "S", "content": "C"}
