@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 
 FIELD = "file"
 MISSING = "Send the file in this field, with a filename."
+IN_CHUNKS = "Send the file with a Content-Length: a body in chunks is cut off after 1 MiB."
 AS_TEXT = "It was sent as text: its part of the body needs a filename."
 # What stands around the file: boundaries and the headers of its part.
 AROUND = 65_536
@@ -49,8 +50,7 @@ def upload_of(request: Request) -> Upload:
         return found
     # REST framework asks no parser when there is no length.
     if request.META.get("HTTP_TRANSFER_ENCODING"):
-        words = "Send the file with a Content-Length: bodies in chunks are not taken."
-        raise ProblemError(Code.MALFORMED_UPLOAD, words)
+        raise ProblemError(Code.MALFORMED_UPLOAD, IN_CHUNKS)
     raise _refused("required", MISSING)
 
 
@@ -77,7 +77,7 @@ class UploadParser(BaseParser):
         try:
             parser = _Parser(meta, watched, [handler])
             posted, files = parser.parse()
-            _check_whole(watched, parser.last_boundary, length)
+            _check_whole(meta, watched, parser.last_boundary, length)
             return _only_file(posted, files, handler, limit)
         except RequestDataTooBig as error:
             handler.drop()
@@ -183,10 +183,15 @@ def _length(meta: Mapping[str, Any]) -> int:
         return 0
 
 
-def _check_whole(watched: _Watched, last_boundary: bytes, length: int) -> None:
+def _check_whole(
+    meta: Mapping[str, Any], watched: _Watched, last_boundary: bytes, length: int
+) -> None:
     """Django takes what is there for the whole; the boundary with two dashes says that it is."""
     if watched.count < length or (length and last_boundary not in watched.tail):
         words = "The body ends before the file does: its last boundary is missing. Send it again."
+        if meta.get("HTTP_TRANSFER_ENCODING"):
+            # The server's door cut it off, see `notification_platform.wsgi`.
+            words = IN_CHUNKS
         raise ProblemError(
             Code.MALFORMED_UPLOAD, words, errors=(FieldError(f"/{FIELD}", "incomplete", words),)
         )

@@ -229,8 +229,10 @@ def test_a_connection_that_breaks_is_no_upload(api, folder, data, breaks):
     assert stored(folder) == []
 
 
-def test_a_body_in_chunks_is_asked_for_its_length(api):
-    line = {"wsgi.input": Line(WHOLE), "CONTENT_LENGTH": "", "HTTP_TRANSFER_ENCODING": "chunked"}
+@pytest.mark.parametrize("length", ["", str(len(WHOLE) - 50)], ids=["unknown", "cut off"])
+def test_a_body_in_chunks_is_asked_for_its_length(api, length):
+    line = {"wsgi.input": Line(WHOLE[:-50]), "CONTENT_LENGTH": length}
+    line["HTTP_TRANSFER_ENCODING"] = "chunked"
 
     response = api.generic("POST", URL, content_type=FORM, **line)
 
