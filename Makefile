@@ -52,7 +52,7 @@ bench: $(VENV)/dev.stamp ## Measure speed, latency and memory. ARGS="--quick --s
 	@BENCH_PYTHON="$(abspath $(BENCH_VENV))/bin/python" $(BIN)/python -m bench $(ARGS)
 
 lock: $(VENV)/dev.stamp ## Compile requirements/*.in to hashed *.txt (needs uv).
-	@cd requirements && for name in base dev bench; do \
+	@cd requirements && for name in base s3 dev bench; do \
 	  uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
 	    --custom-compile-command "make lock" $$name.in -o $$name.txt || exit 1; done
 

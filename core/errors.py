@@ -10,6 +10,7 @@ class Code(StrEnum):
     INVALID_REQUEST = "invalid_request"
     BAD_REQUEST = "bad_request"
     MALFORMED_JSON = "malformed_json"
+    MALFORMED_UPLOAD = "malformed_upload"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     NOT_ACCEPTABLE = "not_acceptable"
     PAYLOAD_TOO_LARGE = "payload_too_large"
@@ -38,6 +39,7 @@ STATUS: dict[Code, int] = {
     Code.INVALID_REQUEST: 422,
     Code.BAD_REQUEST: 400,
     Code.MALFORMED_JSON: 400,
+    Code.MALFORMED_UPLOAD: 400,
     Code.UNSUPPORTED_MEDIA_TYPE: 415,
     Code.NOT_ACCEPTABLE: 406,
     Code.PAYLOAD_TOO_LARGE: 413,
@@ -66,9 +68,10 @@ MEANINGS: dict[Code, str] = {
     Code.INVALID_REQUEST: "A field is missing, unknown or wrong; `errors` names each one.",
     Code.BAD_REQUEST: "The request itself is wrong: its host, its parameters or its form.",
     Code.MALFORMED_JSON: "The body is no JSON that can be processed; nothing was read from it.",
-    Code.UNSUPPORTED_MEDIA_TYPE: "The body is not sent as `application/json`.",
+    Code.MALFORMED_UPLOAD: "The upload is no whole multipart body; nothing of it was kept.",
+    Code.UNSUPPORTED_MEDIA_TYPE: "The body is not `application/json`, or a file not multipart.",
     Code.NOT_ACCEPTABLE: "The `Accept` header rules out JSON.",
-    Code.PAYLOAD_TOO_LARGE: "The body is larger than `MAX_BODY_BYTES`, 1 MiB; tenfold for a batch.",
+    Code.PAYLOAD_TOO_LARGE: "The body is larger than 1 MiB, a batch than 10, a file than allowed.",
     Code.URL_TOO_LONG: "Path and query are longer than `MAX_URL_BYTES`, 4096 by default.",
     Code.HEADERS_TOO_LARGE: "A header is longer than 8190 bytes, or there are more than 100.",
     Code.AUTHENTICATION_REQUIRED: "No `Authorization: Bearer …` header was sent.",

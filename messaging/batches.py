@@ -8,9 +8,9 @@ from uuid import UUID
 
 from django.db import transaction
 
-from messaging import duplicates
+from messaging import attachments, duplicates
 from messaging.insertion import Unique, insert_many, remember
-from messaging.intake import Accepted, Origin, Ready, others_of, wake_for
+from messaging.intake import Accepted, Origin, Ready, hold_files, others_of, wake_for
 from messaging.models import Batch, Event, Message, OtherRecipient
 from messaging.story import shown_status
 
@@ -49,7 +49,9 @@ def store_batch(
         )
         for ready in new:
             ready.message.batch_id = batch.pk
+        hold_files(new, now=now)
         insert_many([ready.message for ready in new])
+        attachments.attach((ready.message.pk, ready.files) for ready in new)
         OtherRecipient.objects.bulk_create(
             row for ready in new for row in others_of(ready.message, ready.others)
         )

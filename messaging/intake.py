@@ -2,17 +2,18 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 
 from accounts.limits import Allowance
 from core.crash import crash_at
 from core.errors import Code, DomainError, FieldError
-from messaging import doorbell, duplicates, metrics
-from messaging.channels.base import Channel, EmailContent
+from messaging import attachments, doorbell, duplicates, metrics
+from messaging.channels.base import Channel, EmailContent, StoredFile
 from messaging.insertion import Unique, insert_one
 from messaging.models import Lane, Message, OtherRecipient, Policy
 from templates_app import sending
@@ -63,11 +64,32 @@ class Ready:
     content: EmailContent
     unique: Unique | None = None
     warnings: Sequence[FieldError] = ()
+    attached: Sequence[attachments.Asked] = ()
+    files: Sequence[StoredFile] = ()
 
     @property
     def others(self) -> list[tuple[str, str]]:
         """`(position, address)` of those beyond the message's own recipient."""
         return self.content.recipients()[1:]
+
+
+class Lookups:
+    """What the messages of one request are made of, looked up once."""
+
+    def __init__(self) -> None:
+        self.templates = Finder()
+        self._files: dict[UUID, tuple[Any, ...]] = {}
+
+    def files(
+        self, asked: Sequence[attachments.Asked], *, application_id: int, now: datetime
+    ) -> list[StoredFile]:
+        """Raises `DomainError` that names all that are unknown, foreign or expired."""
+        if not asked:
+            return []
+        unknown = [one for one in asked if one.id not in self._files]
+        if unknown:
+            self._files |= attachments.known(unknown, application_id=application_id, now=now)
+        return attachments.choose(asked, self._files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,24 +113,31 @@ def prepare_email(
     handling: Handling,
     now: datetime,
     template: Wanted | None = None,
-    finder: Finder | None = None,
+    attached: Sequence[attachments.Asked] = (),
+    lookups: Lookups | None = None,
 ) -> Ready:
     """Make a message that only has to be stored. `content` is validated already; with a `template`
     it has no text of its own.
 
-    Raises `DomainError` for a template that there is not, and for wrong variables and times."""
+    Raises `DomainError` for a template or attachments that there are not, and for wrong variables
+    and times."""
+    lookups = lookups or Lookups()
     prepared: Prepared | None = None
     if template is not None:
         prepared = sending.prepare(
             template,
             application_id=origin.application_id,
             channel=Channel.EMAIL.value,
-            finder=finder,
+            finder=lookups.templates,
         )
         content = filled(content, prepared.rendered)
     message = _message(origin, content, handling, by=prepared, now=now)
-    unique = _unique(origin, message, handling, by=prepared)
-    return Ready(message, content, unique, prepared.warnings if prepared else ())
+    files = lookups.files(attached, application_id=origin.application_id, now=now)
+    if files:
+        message.content["attachments"] = [asdict(file) for file in files]
+    unique = _unique(origin, message, handling, files, by=prepared)
+    warnings = prepared.warnings if prepared else ()
+    return Ready(message, content, unique, warnings, attached, files)
 
 
 def filled(content: EmailContent, rendered: Rendered) -> EmailContent:
@@ -156,7 +185,12 @@ def _message(
 
 
 def _unique(
-    origin: Origin, message: Message, handling: Handling, *, by: Prepared | None
+    origin: Origin,
+    message: Message,
+    handling: Handling,
+    files: Sequence[StoredFile],
+    *,
+    by: Prepared | None,
 ) -> Unique | None:
     """What makes it the same as another: its key, or else everything that its recipients see, when
     they see it, and the caller's own name for it."""
@@ -172,7 +206,9 @@ def _unique(
     else:
         moment = handling.send_at.isoformat() if handling.send_at else None
         delay = handling.delay.total_seconds() if handling.delay else None
-        parts = [content, handling.reference, moment, delay]
+        # The same file may have been uploaded twice.
+        seen = [[file.sha256, file.filename, file.content_id] for file in files]
+        parts = [{**content, "attachments": seen}, handling.reference, moment, delay]
     return duplicates.unique(
         application_id=origin.application_id,
         is_test=origin.is_test,
@@ -183,10 +219,12 @@ def _unique(
 
 
 def store(ready: Ready, *, now: datetime) -> Accepted:
-    """Insert it with its further recipients in one transaction, and wake a worker; or find the one
-    that it repeats."""
+    """Insert it with its further recipients and files in one transaction, and wake a worker; or
+    find the one that it repeats.
+
+    Raises `DomainError` for attachments that went meanwhile."""
     others = ready.others
-    if others:
+    if others or ready.files:
         with transaction.atomic():
             accepted = _store(ready, others, now=now)
             if __debug__:
@@ -202,6 +240,7 @@ def store(ready: Ready, *, now: datetime) -> Accepted:
 
 def _store(ready: Ready, others: Sequence[tuple[str, str]], *, now: datetime) -> Accepted:
     message, unique = ready.message, ready.unique
+    hold_files([ready], now=now)
     for _ in range(_TRIES):
         if insert_one(message, unique):
             break
@@ -216,7 +255,21 @@ def _store(ready: Ready, others: Sequence[tuple[str, str]], *, now: datetime) ->
         insert_one(message, None)
     if others:
         OtherRecipient.objects.bulk_create(others_of(message, others))
+    if ready.files:
+        attachments.attach([(message.pk, ready.files)])
     return Accepted(message, ready.warnings)
+
+
+def hold_files(readies: Sequence[Ready], *, now: datetime) -> None:
+    """In the transaction that stores them: keep their files from being removed meanwhile.
+
+    Raises `DomainError` for those that went already."""
+    asked = [one for ready in readies for one in ready.attached]
+    if asked:
+        application_id = readies[0].message.application_id
+        there = attachments.known(asked, application_id=application_id, now=now)
+        for ready in readies:
+            attachments.choose(ready.attached, there)
 
 
 def others_of(message: Message, others: Sequence[tuple[str, str]]) -> list[OtherRecipient]:

@@ -11,13 +11,13 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from django.conf import settings
 
 from core.clock import Clock
-from messaging import metrics
+from messaging import attachment_files, attachment_memory, metrics
 from messaging.attempts import INTERNAL_ERROR, Job, Mark, Outcome
 from messaging.channels.base import (
     ChannelAdapter,
@@ -43,6 +43,8 @@ WORTH_A_COMMIT = 20
 LONGEST_WAIT = 1.0
 # A line that gets more and more ends after this, so that others have a turn with its connection.
 LONGEST_LINE = 0.5
+# A message waits for so long until others have let go of their attachments. Then it goes back.
+WAIT_FOR_ROOM = 4.0
 
 Marked = tuple[Job, Mark]
 
@@ -201,9 +203,10 @@ class Lines:
                 outbound = upcoming or _outbound(job, attempt)
                 following = line.after_next()
                 upcoming = _outbound(*following) if following is not None else None
-                if isinstance(upcoming, Outbound):
-                    adapter.expect(upcoming)
-                result = self._call(job, outbound, adapter)
+                result = self._hand_over(job, outbound, upcoming, adapter)
+                if result is None:
+                    unsent.append((job, attempt))
+                    break
                 took = time.monotonic() - now
                 PACE[sender_id] = (PACE.get(sender_id, took) + took) / 2
                 metrics.hand_over_seconds(self.channel, job.sender.name).observe(took)
@@ -219,18 +222,51 @@ class Lines:
             outcomes += [Outcome(job, attempt, None, self.clock()) for job, attempt in unsent]
             self._news.put(_News(line, outcomes, True))
 
-    def _call(
-        self, job: Job, outbound: Outbound | DeliveryError, adapter: ChannelAdapter
-    ) -> Receipt | DeliveryError:
-        """One hand-over. Whatever the adapter raises that is no `DeliveryError` leaves it open
-        whether the provider has the message."""
+    def _hand_over(
+        self,
+        job: Job,
+        outbound: Outbound | DeliveryError,
+        upcoming: Outbound | DeliveryError | None,
+        adapter: ChannelAdapter,
+    ) -> Receipt | DeliveryError | None:
+        """What goes with it is read only now, and let go afterwards. None: there is no room for it,
+        or that took so long that others may have the message."""
         if isinstance(outbound, DeliveryError):
             return outbound
         message = job.claim.message
-        # For whatever an adapter or its library logs; each message takes the place of the last.
+        # For whatever is logged meanwhile; each message takes the place of the last.
         structlog.contextvars.bind_contextvars(
             request_id=message.request_id, message_id=str(message.pk)
         )
+        files = outbound.content.attachments
+        if not files:
+            return self._call(job, outbound, upcoming, adapter)
+        size = sum(file.size for file in files)
+        with attachment_memory.room.take(size, seconds=WAIT_FOR_ROOM) as is_room:
+            if not is_room:
+                return None
+            try:
+                loaded = tuple(attachment_files.load(file) for file in files)
+            except DeliveryError as error:
+                return error
+            if not self._is_safe():
+                return None
+            # So far it was not the provider that was silent.
+            connections().heard(adapter)
+            return self._call(job, replace(outbound, attachments=loaded), upcoming, adapter)
+
+    def _call(
+        self,
+        job: Job,
+        outbound: Outbound,
+        upcoming: Outbound | DeliveryError | None,
+        adapter: ChannelAdapter,
+    ) -> Receipt | DeliveryError:
+        """One hand-over. Whatever the adapter raises that is no `DeliveryError` leaves it open
+        whether the provider has the message."""
+        # With files it may come late or, if they are gone, not at all.
+        if isinstance(upcoming, Outbound) and not upcoming.content.attachments:
+            adapter.expect(upcoming)
         try:
             return adapter.send(outbound)
         except DeliveryError as error:

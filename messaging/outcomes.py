@@ -17,7 +17,7 @@ from django.db import (
 
 from core.database import prepared_cursor
 from core.masking import mask_addresses
-from messaging import metrics, retries, states
+from messaging import attachment_files, metrics, retries, sender_health, states
 from messaging.attempts import (
     CLOSE_ACCEPTED,
     INTERNAL_ERROR,
@@ -139,6 +139,10 @@ def _is_out(outcome: Outcome, health: Health) -> bool:
     """What the outcome says of the sender. A message's own failure says that it works."""
     sender, result = outcome.job.sender, outcome.result
     if isinstance(result, OutcomeUnknown) and result.kind == INTERNAL_ERROR:
+        return False
+    if isinstance(result, DeliveryError) and result.phase == attachment_files.PHASE:
+        # It never heard of the message; if that was to try it, another one may.
+        sender_health.release_probe(sender)
         return False
     if isinstance(result, SenderFailure | OutcomeUnknown):
         return health.failed(sender, result, now=outcome.at)

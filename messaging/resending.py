@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import Q, QuerySet
 
 from core.clock import Clock
 from core.errors import Code, DomainError, FieldError
 from messaging import doorbell, states
-from messaging.models import Message, Status
+from messaging.models import Attachment, Message, Status
 
 # Rows that one statement moves: short enough that nobody waits for its locks. Measured on
 # PostgreSQL 15: 20,000 rows take 2.5 s in slices of 100, and 1.7 s in slices of 1,000 or of 5,000.
@@ -108,8 +109,16 @@ def resend_many(
 def resend(*, message: Message, now: datetime, actor_id: int | None = None) -> None:
     """One by itself, also if it may have arrived: doors say so before they call this.
 
-    Raises `DomainError` (`conflict`) for one that is neither failed nor unknown.
+    Raises `DomainError` (`conflict`) for one that is neither failed nor unknown, and for one whose
+    attachments are gone.
     """
+    gone = Attachment.objects.filter(message_attachments__message=message, removed_at__lte=now)
+    if (attachment := gone.first()) is not None:
+        raise DomainError(
+            Code.CONFLICT,
+            f"Message {message.pk} cannot be sent again: its attachment {attachment.filename} was "
+            f"removed {settings.ATTACHMENT_KEEP_DAYS} days after it was over. Send it anew.",
+        )
     if not resend_slice([message.pk], may_duplicate=True, now=now, actor_id=actor_id):
         raise DomainError(
             Code.CONFLICT,

@@ -4,7 +4,7 @@ from celery import shared_task
 
 from core.clock import database_clock
 from core.database import forget_plans
-from messaging import delivery, doorbell, housekeeping, metrics, states
+from messaging import attachment_cleanup, delivery, doorbell, housekeeping, metrics, states
 
 
 @shared_task(name="messaging.drain", ignore_result=True)
@@ -29,6 +29,16 @@ def tidy(**_: object) -> None:
     now = database_clock()()
     housekeeping.forget_answers(now=now)
     housekeeping.forget_fingerprints(now=now)
+
+
+@shared_task(name="messaging.remove_expired_attachments", ignore_result=True)
+def remove_expired_attachments(**_: object) -> None:
+    attachment_cleanup.remove_expired(now=database_clock()())
+
+
+@shared_task(name="messaging.remove_lost_files", ignore_result=True)
+def remove_lost_files(**_: object) -> None:
+    attachment_cleanup.remove_lost(now=database_clock()())
 
 
 def look_around() -> None:

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from messaging.viewsets import BatchViewSet, EmailViewSet, MessageViewSet
+from messaging.viewsets import AttachmentViewSet, BatchViewSet, EmailViewSet, MessageViewSet
 
 urlpatterns = [
     path("messages/email/send", EmailViewSet.as_view({"post": "create"}), name="email-send"),
@@ -24,4 +24,10 @@ urlpatterns = [
     path("batches", BatchViewSet.as_view({"get": "list"}), name="batch-list"),
     path("batches/<uuid:pk>", BatchViewSet.as_view({"get": "retrieve"}), name="batch-detail"),
     path("batches/<uuid:pk>/cancel", BatchViewSet.as_view({"post": "cancel"}), name="batch-cancel"),
+    path("attachments", AttachmentViewSet.as_view({"post": "create"}), name="attachment-list"),
+    path(
+        "attachments/<uuid:pk>",
+        AttachmentViewSet.as_view({"get": "retrieve", "delete": "destroy"}),
+        name="attachment-detail",
+    ),
 ]

@@ -44,6 +44,12 @@ UNFOLD = {
                         "permission": _may_see("messaging.view_event"),
                     },
                     {
+                        "title": _("Attachments"),
+                        "icon": "attach_file",
+                        "link": reverse_lazy("admin:messaging_attachment_changelist"),
+                        "permission": _may_see("messaging.view_attachment"),
+                    },
+                    {
                         "title": _("Senders"),
                         "icon": "alternate_email",
                         "link": reverse_lazy("admin:messaging_sender_changelist"),

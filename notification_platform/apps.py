@@ -5,4 +5,4 @@ class PlatformConfig(AppConfig):
     name = "notification_platform"
 
     def ready(self) -> None:
-        from notification_platform import checks  # noqa: F401
+        from notification_platform import attachment_checks, checks  # noqa: F401

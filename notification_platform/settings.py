@@ -9,11 +9,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import environ
+from celery.schedules import crontab
 from kombu import Exchange, Queue
 
 from core.answer_headers import HEADERS
 from core.logging import logging_config
-from notification_platform import admin_theme, env
+from notification_platform import admin_theme, attachment_storage, env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -157,6 +158,24 @@ STORAGES = {
     },
 }
 
+# --- Attachments ---------------------------------------------------------------------------------
+
+ATTACHMENTS_STORAGE = env.text("ATTACHMENTS_STORAGE", "folder", choices=["folder", "s3"])
+ATTACHMENTS_DIR = env.text("ATTACHMENTS_DIR", str(BASE_DIR / "var" / "attachments"))
+STORAGES["attachments"] = attachment_storage.entry(ATTACHMENTS_STORAGE, folder=ATTACHMENTS_DIR)
+MIB = 1_048_576
+ATTACHMENT_MAX_BYTES = env.integer("ATTACHMENT_MAX_MB", 10, minimum=1, maximum=50) * MIB
+MESSAGE_ATTACHMENTS_MAX_BYTES = (
+    env.integer("MESSAGE_ATTACHMENTS_MAX_MB", 20, minimum=1, maximum=50) * MIB
+)
+ATTACHMENT_TYPES = env.words("ATTACHMENT_TYPES", attachment_storage.TYPES)
+# How long an uploaded file may be sent.
+ATTACHMENT_LIFETIME_HOURS = env.integer("ATTACHMENT_LIFETIME_HOURS", 24, minimum=1, maximum=8760)
+# How long files are kept after the last message with them is over, so that it can be sent again.
+ATTACHMENT_KEEP_DAYS = env.integer("ATTACHMENT_KEEP_DAYS", 7, minimum=0, maximum=3650)
+# While it is being uploaded a file has no name anywhere. On the same disk, not in memory.
+UPLOAD_TEMP_DIR = ATTACHMENTS_DIR if ATTACHMENTS_STORAGE == "folder" else None
+
 # --- Database, cache -----------------------------------------------------------------------------
 
 DATABASE_URL = env.url(
@@ -254,6 +273,17 @@ CELERY_BEAT_SCHEDULE = {
         "task": "messaging.tidy",
         "schedule": 600.0,
         "options": {"queue": HOUSEKEEPING_QUEUE, "expires": 600, "expiration": 600},
+    },
+    "remove-expired-attachments": {
+        "task": "messaging.remove_expired_attachments",
+        "schedule": 600.0,
+        "options": {"queue": HOUSEKEEPING_QUEUE, "expires": 300},
+    },
+    "remove-lost-files": {
+        "task": "messaging.remove_lost_files",
+        # By the clock: a beat that is restarted every day still comes to it.
+        "schedule": crontab(hour="3", minute="17"),
+        "options": {"queue": HOUSEKEEPING_QUEUE, "expires": 3600},
     },
 }
 # Prometheus endpoint of a worker process; 0 switches it off.

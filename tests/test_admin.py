@@ -1,5 +1,7 @@
 """Every page of the admin opens, whatever is in the database."""
 
+from datetime import timedelta
+
 import pytest
 from django.apps import apps
 from django.contrib import admin
@@ -12,11 +14,13 @@ from django.urls import reverse
 
 from accounts.models import ApiKey, Application, User
 from messaging.models import (
+    Attachment,
     Attempt,
     Event,
     Fingerprint,
     IdempotencyKey,
     Message,
+    MessageAttachment,
     OtherRecipient,
     Sender,
     SenderGroup,
@@ -58,6 +62,9 @@ def _one_of_each(adapter):
     make_batch()
     make_version(status="published")
     OtherRecipient.objects.create(message=message, role="cc", address="bob@example.com")
+    later = {"expires_at": NOON, "look_at": NOON + timedelta(hours=1)}
+    file = Attachment.objects.create(application=message.application, size=1, **later)
+    MessageAttachment.objects.create(message=message, attachment=file, position=0)
     drain()
     Event.objects.create(message=message, kind=Event.Kind.CANCELLED, at=NOON)
 

@@ -36,6 +36,8 @@ ACCESS: dict[str, dict[str, str | None]] = {
     "api/v1/messages/<uuid:pk>/cancel": {"post": Scope.MESSAGES_SEND},
     "api/v1/messages/<uuid:pk>/reschedule": {"post": Scope.MESSAGES_SEND},
     "api/v1/messages/<uuid:pk>/resend": {"post": Scope.MESSAGES_SEND},
+    "api/v1/attachments": {"post": Scope.MESSAGES_SEND},
+    "api/v1/attachments/<uuid:pk>": {"get": Scope.MESSAGES_READ, "delete": Scope.MESSAGES_SEND},
     "api/v1/templates": {"get": Scope.TEMPLATES_READ, "post": Scope.TEMPLATES_WRITE},
     "api/v1/templates/preview": {"post": Scope.TEMPLATES_READ},
     "api/v1/templates/<str:code>": {

@@ -18,7 +18,7 @@ from unfold.decorators import display
 from core.labels import label
 from core.previews import untrusted_html
 from messaging import search
-from messaging.admin import filters
+from messaging.admin import attachments, filters
 from messaging.admin.history import OUTCOME_COLORS
 from messaging.admin.reading import ReadOnlyAdmin, with_pk
 from messaging.admin.resending import ResendMixin
@@ -37,7 +37,7 @@ STATUS_WORDS = dict(Status.choices) | {"scheduled": _("scheduled"), "retrying": 
 
 
 @admin.register(Message)
-class MessageAdmin(ResendMixin, ReadOnlyAdmin):
+class MessageAdmin(attachments.AttachmentsMixin, ResendMixin, ReadOnlyAdmin):
     list_display = [
         *("accepted", "shown_status", "why", "to", "subject"),
         *("of_application", "by_sender", "over", "priority"),
@@ -169,6 +169,7 @@ class MessageAdmin(ResendMixin, ReadOnlyAdmin):
         message = self.get_object(request, object_id)
         if message is not None and self.has_view_permission(request, message):
             extra_context = (extra_context or {}) | self._told(message)
+            extra_context["may_download"] = attachments.may_download(request)
         return super().change_view(request, object_id, form_url, extra_context)
 
     def _told(self, message: Message) -> dict[str, Any]:
@@ -178,6 +179,7 @@ class MessageAdmin(ResendMixin, ReadOnlyAdmin):
                 (attempt, OUTCOME_COLORS.get(attempt.outcome or "open", ""))
                 for attempt in message.attempts.select_related("sender").order_by("started_at")
             ],
+            "attachments": attachments.shown(message),
             "events": message.events.select_related("actor").order_by("at"),
             "has_html": bool(message.content.get("html")),
             "text": message.content.get("text", ""),

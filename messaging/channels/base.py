@@ -1,8 +1,8 @@
 """What an adapter gets, what it answers, and the four ways in which it may fail."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 from core.vocabulary import Channel as Channel
@@ -23,6 +23,21 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredFile:
+    """Where a file lies that goes with a message, and what is told of it. With a `content_id`,
+    without angle brackets, it is shown where the HTML says `cid:` and that id."""
+
+    id: str
+    stored_as: str
+    filename: str
+    content_type: str
+    size: int
+    # In hex, of the bytes that were accepted.
+    sha256: str
+    content_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class EmailContent:
     """One rendered e-mail. Addresses are `name <address>` pairs, already validated.
 
@@ -36,6 +51,7 @@ class EmailContent:
     cc: list[tuple[str, str]] = field(default_factory=list)
     bcc: list[tuple[str, str]] = field(default_factory=list)
     reply_to: list[tuple[str, str]] = field(default_factory=list)
+    attachments: Sequence[StoredFile] = ()
 
     def recipients(self) -> list[tuple[str, str]]:
         """`(position, address)` of the envelope, in order, no address twice: `to/0`, `cc/1`, …"""
@@ -48,6 +64,8 @@ class EmailContent:
     def as_json(self) -> dict[str, Any]:
         """What is stored on the message: only what is not empty."""
         named = {name: getattr(self, name) for name in self.__slots__}
+        if self.attachments:
+            named["attachments"] = [asdict(file) for file in self.attachments]
         return {name: value for name, value in named.items() if value}
 
 
@@ -58,13 +76,15 @@ def content_from_json(channel: str, stored: dict[str, Any]) -> EmailContent:
         role: [(name, address) for name, address in stored.get(role, ())]
         for role in ("to", "cc", "bcc", "reply_to")
     }
+    if "attachments" in stored:
+        stored = {**stored, "attachments": [StoredFile(**file) for file in stored["attachments"]]}
     return EmailContent(**{**stored, **people})
 
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file that goes with a message. `content_type` is type and subtype alone. With a
-    `content_id`, without angle brackets, it is shown where the HTML says `cid:` and that id."""
+    """A file that goes with a message, with its bytes. `content_type` is type and subtype alone;
+    `content_id` as in `StoredFile`."""
 
     filename: str
     content_type: str
@@ -131,11 +151,13 @@ class DeliveryError(Exception):
 
 
 class TemporaryFailure(DeliveryError):
-    """This message, later. Kinds: `greylisted`, `mailbox_full`, `temporary`."""
+    """This message, later. Kinds: `greylisted`, `mailbox_full`, `temporary`; `storage_away` by
+    ourselves."""
 
 
 class PermanentFailure(DeliveryError):
-    """This message, never. Kinds: `hard_bounce`, `blocked`, `rejected`."""
+    """This message, never. Kinds: `hard_bounce`, `blocked`, `rejected`; `attachment_gone` by
+    ourselves."""
 
 
 class SenderFailure(DeliveryError):

@@ -1,6 +1,7 @@
 from core.vocabulary import Channel as ChannelChoices
 from core.vocabulary import Lane, Policy
 from messaging.models.acceptance import Fingerprint, IdempotencyKey
+from messaging.models.attachment import Attachment, MessageAttachment
 from messaging.models.attempt import Attempt
 from messaging.models.batch import Batch
 from messaging.models.event import Event
@@ -18,6 +19,7 @@ from messaging.models.sender_window import SenderWindow
 
 __all__ = [
     "WAITING_REASONS",
+    "Attachment",
     "Attempt",
     "Batch",
     "ChannelChoices",
@@ -27,6 +29,7 @@ __all__ = [
     "IdempotencyKey",
     "Lane",
     "Message",
+    "MessageAttachment",
     "OtherRecipient",
     "Policy",
     "Reason",

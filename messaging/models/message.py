@@ -31,6 +31,7 @@ class Reason(models.TextChoices):
     EXPIRED = "expired", _("expired before it could be sent")
     EXHAUSTED = "exhausted", _("too many attempts")
     SUPPRESSED = "suppressed", _("recipient is suppressed")
+    ATTACHMENT_GONE = "attachment_gone", _("an attachment is not stored any more")
     POISON = "poison", _("its workers died again and again")
     UNKNOWN_OUTCOME = "unknown_outcome", _("no answer; it may have arrived")
     # Waiting.

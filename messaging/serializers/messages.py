@@ -10,6 +10,7 @@ from rest_framework import serializers
 from core.serializers import StrictBooleanField, StrictCharField, StrictSerializer
 from messaging.fields import MomentField
 from messaging.models import Attempt, ChannelChoices, Event, Message, Reason
+from messaging.serializers.attachments import AttachedSerializer, attached
 from messaging.serializers.sending import SendTimeRequest
 from messaging.story import SHOWN_STATUSES, shown_status, tell
 from templates_app.fields import CodeField
@@ -125,6 +126,7 @@ class MessageDetail(MessageSummary):
     reply_to = serializers.SerializerMethodField()
     html = serializers.SerializerMethodField()
     text = serializers.SerializerMethodField()
+    attachments = serializers.SerializerMethodField()
     history = serializers.SerializerMethodField(help_text="Every state and since when.")
 
     class Meta(MessageSummary.Meta):
@@ -136,6 +138,7 @@ class MessageDetail(MessageSummary):
             "reply_to",
             "html",
             "text",
+            "attachments",
             "history",
         ]
 
@@ -156,6 +159,10 @@ class MessageDetail(MessageSummary):
 
     def get_text(self, message: Message) -> str:
         return str(message.content.get("text", ""))
+
+    @extend_schema_field(AttachedSerializer(many=True))
+    def get_attachments(self, message: Message) -> Any:
+        return attached(message)
 
     @extend_schema_field(StepSerializer(many=True))
     def get_history(self, message: Message) -> Any:

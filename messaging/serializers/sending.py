@@ -25,6 +25,7 @@ from messaging.fields import (
 )
 from messaging.intake import Handling
 from messaging.models import Lane, Policy
+from messaging.serializers.attachments import AttachmentIdsField
 from messaging.story import SHOWN_STATUSES, shown_status
 from templates_app.fields import CodeField, LocaleField, VariablesField
 from templates_app.sending import Wanted
@@ -181,6 +182,11 @@ class EmailRequest(HandlingRequest):
     )
     strict = StrictBooleanField(
         required=False, help_text="Refuse variables that the template does not know."
+    )
+
+    attachment_ids = AttachmentIdsField(
+        required=False,
+        help_text="Ids of uploaded files; with a `content_id`, HTML may show one as `cid:…`.",
     )
 
     def misfits(self, data: dict[str, Any]) -> dict[str, list[serializers.ErrorDetail]]:

@@ -1,5 +1,6 @@
+from messaging.viewsets.attachments import AttachmentViewSet
 from messaging.viewsets.batches import BatchViewSet
 from messaging.viewsets.messages import MessageViewSet
 from messaging.viewsets.sending import EmailViewSet
 
-__all__ = ["BatchViewSet", "EmailViewSet", "MessageViewSet"]
+__all__ = ["AttachmentViewSet", "BatchViewSet", "EmailViewSet", "MessageViewSet"]

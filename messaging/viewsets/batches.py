@@ -35,7 +35,6 @@ from messaging.serializers.batches import (
 )
 from messaging.viewsets.answering import Once
 from messaging.viewsets.sending import IDEMPOTENCY
-from templates_app.sending import Finder
 
 # So many errors of a refused batch are named.
 NAMED = 100
@@ -120,7 +119,7 @@ class BatchViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericView
         asked = BatchRequest(data=request.data)
         asked.is_valid(raise_exception=True)
         data, now = asked.validated_data, timezone.now()
-        finder = Finder()
+        lookups = intake.Lookups()
         prepared: list[Ready | DomainError] = []
         for wish in asked.wishes():
             try:
@@ -134,7 +133,8 @@ class BatchViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericView
                         handling=wish.handling(),
                         now=now,
                         template=wish.wanted_template(),
-                        finder=finder,
+                        attached=wish.validated_data.get("attachment_ids", ()),
+                        lookups=lookups,
                     )
                 )
             except ValidationError as error:

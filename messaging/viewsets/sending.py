@@ -108,6 +108,7 @@ class EmailViewSet(ViewSet):
             handling=asked.handling(),
             now=now,
             template=asked.wanted_template(),
+            attached=asked.validated_data.get("attachment_ids", ()),
         )
         allowance, is_real = once.origin.allowance, not asked.validated_data.get("dry_run")
         letters = counting.letters_of([ready], allowance)

@@ -24,6 +24,8 @@ def prepare(data: Path) -> Path:
         "REDIS_URL": "",
         "ALLOWED_HOSTS": "localhost,127.0.0.1,[::1]",
         "MAILBOX_DIR": str(data / "mailbox"),
+        "ATTACHMENTS_STORAGE": "folder",
+        "ATTACHMENTS_DIR": str(data / "attachments"),
     }
     text = "".join(f"{name}={value}\n" for name, value in values.items())
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

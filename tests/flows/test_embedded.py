@@ -1,5 +1,6 @@
 """What a newcomer does: `make run` on a machine that has nothing but Python."""
 
+import hashlib
 import json
 import os
 import re
@@ -9,12 +10,14 @@ import subprocess
 import sys
 import time
 import urllib.request
+from email import message_from_bytes
 from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.imitations.ports import free_port
+from tests.installation import until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -102,6 +105,36 @@ def test_the_printed_curl_lines_work_as_they_stand(tmp_path):
     assert accepted["status"] == by_template["status"] == "pending"
     assert by_template["warnings"] == []
     assert listed["results"][-1]["reference"] == "make run"
+
+
+def test_an_uploaded_file_arrives_in_the_mailbox(tmp_path):
+    def call(path, data=None, content_type="application/json"):
+        headers = {"Content-Type": content_type} | authorization
+        request = urllib.request.Request(f"{api}/{path}", data=data, headers=headers)
+        return json.loads(urllib.request.urlopen(request, timeout=10).read())
+
+    picture = b"\x89PNG\r\n\x1a\n" + os.urandom(2_000_000)
+    with Embedded(tmp_path, free_port()) as running:
+        told = running.read_until("runs until Ctrl-C")
+        api, authorization = f"http://localhost:{running.port}/api/v1", {}
+        key = re.search(r'\{"api_key": "\S+", "api_secret": "\S+"\}', told)[0]
+        token = call("auth/token", key.encode())["access_token"]
+        authorization = {"Authorization": f"Bearer {token}"}
+        head = b'--limit\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n'
+        body = head + picture + b"\r\n--limit--\r\n"
+        file = call("attachments", body, "multipart/form-data; boundary=limit")
+        mail = {"to": "a@example.com", "subject": "S", "attachment_ids": [file["id"]]}
+        sent = call("messages/email/send", json.dumps(mail | {"content": "C"}).encode())
+        path = f"messages/{sent['id']}"
+        until(lambda: call(path)["status"] == "success", seconds=30, what="the mail")
+        running.stop()
+
+    newest = max((tmp_path / "mailbox").glob("*.eml"))
+    parts = message_from_bytes(newest.read_bytes()).walk()
+    arrived = next(p.get_payload(decode=True) for p in parts if p.get_filename() == "a.png")
+    assert arrived == picture
+    assert hashlib.sha256(arrived).hexdigest() == file["sha256"]
+    assert len(list((tmp_path / "attachments").glob("*/*"))) == 1
 
 
 def test_a_second_start_keeps_key_password_and_messages(tmp_path):

@@ -2,6 +2,7 @@ import pytest
 from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
 
+from notification_platform import attachment_checks
 from notification_platform.checks import TAG, refuse
 
 
@@ -20,6 +21,7 @@ def found():
         ("ALLOWED_HOSTS", ["*"], "configuration.W005"),
         ("REDIS_URL", "", "configuration.W003"),
         ("MESSAGE_ID_DOMAIN", "notifications.localhost", "configuration.W004"),
+        ("ATTACHMENT_TYPES", ["pdf", "exe"], "configuration.E010"),
     ],
 )
 def test_what_is_missing_or_wrong_is_found_with_a_hint(settings, name, value, check_id):
@@ -46,3 +48,19 @@ def test_a_process_with_errors_is_refused_and_all_are_named(settings):
 
     with pytest.raises(ImproperlyConfigured, match=r"(?s)E002.*E003"):
         refuse()
+
+
+def test_a_bucket_needs_its_packages_and_a_name(settings, monkeypatch):
+    settings.ATTACHMENTS_STORAGE = "s3"
+    monkeypatch.setattr(attachment_checks, "find_spec", lambda name: None)
+
+    messages = found()
+
+    assert "requirements/s3.txt" in messages["configuration.E012"].hint
+    assert "ATTACHMENTS_S3_BUCKET" in messages["configuration.E013"].msg
+
+
+def test_a_message_must_be_able_to_take_one_file(settings):
+    settings.MESSAGE_ATTACHMENTS_MAX_BYTES = settings.ATTACHMENT_MAX_BYTES - 1
+
+    assert "configuration.E011" in found()

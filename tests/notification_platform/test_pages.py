@@ -134,6 +134,8 @@ def test_every_operation_is_in_the_schema(client):
 
     assert response.status_code == 200
     assert set(response.json()["paths"]) == {
+        "/api/v1/attachments",
+        "/api/v1/attachments/{id}",
         "/api/v1/auth/token",
         "/api/v1/messages",
         "/api/v1/batches",

@@ -1,0 +1,106 @@
+"""The files of a message on its page, for those who may have them."""
+
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import FileResponse, Http404, HttpRequest
+from django.http.response import HttpResponseBase
+from django.urls import URLPattern, path
+from django.utils.translation import gettext_lazy as _
+
+from messaging import attachment_files
+from messaging.admin.history import OfMessageAdmin
+from messaging.admin.reading import ReadOnlyAdmin
+from messaging.models import Attachment, Message, MessageAttachment
+from messaging.search import as_uuid
+
+log = structlog.get_logger(__name__)
+
+PERMISSION = "messaging.download_attachment"
+
+
+def may_download(request: HttpRequest) -> bool:
+    return bool(request.user.has_perm(PERMISSION))
+
+
+def shown(message: Message) -> list[MessageAttachment]:
+    """In their order; the file of each may be gone."""
+    rows = MessageAttachment.objects.filter(message=message).select_related("attachment")
+    return list(rows.order_by("position"))
+
+
+class AttachmentsMixin:
+    """Of the admin of messages."""
+
+    admin_site: Any
+
+    def get_urls(self) -> list[URLPattern]:
+        urls: list[URLPattern] = super().get_urls()  # type: ignore[misc]
+        view = self.admin_site.admin_view(self.download)
+        route = "<uuid:pk>/attachments/<int:position>/"
+        return [path(route, view, name="messaging_message_attachment"), *urls]
+
+    def download(self, request: HttpRequest, pk: UUID, position: int) -> HttpResponseBase:
+        """A file as it was uploaded, to be kept and never to be shown: it is somebody's."""
+        if not (self.has_view_permission(request) and may_download(request)):  # type: ignore[attr-defined]
+            raise PermissionDenied
+        rows = MessageAttachment.objects.select_related("attachment")
+        found = rows.filter(message=pk, position=position).first()
+        if found is None or found.attachment.removed_at is not None:
+            raise Http404
+        attachment = found.attachment
+        try:
+            file = attachment_files.storage().open(attachment.stored_as)
+        except FileNotFoundError as error:
+            raise Http404 from error
+        log.info("attachment_downloaded", attachment_id=str(attachment.pk), user_id=request.user.pk)
+        return FileResponse(
+            file,
+            as_attachment=True,
+            filename=attachment.filename,
+            content_type=attachment.content_type,
+            headers={
+                "Content-Security-Policy": "sandbox; default-src 'none'",
+                "X-Content-Type-Options": "nosniff",
+                "Cache-Control": "no-store",
+                "Referrer-Policy": "no-referrer",
+            },
+        )
+
+
+@admin.register(Attachment)
+class AttachmentAdmin(ReadOnlyAdmin):
+    """Where its file lies is nobody's business."""
+
+    list_display = [
+        *("created_at", "filename", "content_type", "size"),
+        *("application", "expires_at", "removed_at"),
+    ]
+    list_select_related = ["application"]
+    search_help_text = _("Id of the attachment")
+    fields = [
+        *("id", "filename", "content_type", "size", "sha256", "application", "api_key"),
+        *("created_at", "expires_at", "look_at", "removed_at"),
+    ]
+
+    def search(self, queryset: QuerySet[Any], text: str) -> QuerySet[Any]:
+        pk = as_uuid(text)
+        return queryset.filter(pk=pk) if pk else queryset.none()
+
+
+@admin.register(MessageAttachment)
+class MessageAttachmentAdmin(OfMessageAdmin):
+    list_display = ["attachment", "position", "content_id", "of_message"]
+    search_help_text = _("Id of the message, or of the attachment")
+    fields = ["of_message", "attachment", "position", "content_id"]
+
+    def search(self, queryset: QuerySet[Any], text: str) -> QuerySet[Any]:
+        pk = as_uuid(text)
+        if pk is None:
+            return queryset.none()
+        found = queryset.filter(message=pk)
+        return found if found.exists() else queryset.filter(attachment=pk)
