@@ -13,8 +13,10 @@ from messaging.models.message import (
 )
 from messaging.models.sender import Sender
 from messaging.models.sender_window import SenderWindow
+from messaging.models.webhook import PING, WebhookDelivery, WebhookEndpoint, WebhookEvent
 
 __all__ = [
+    "PING",
     "WAITING_REASONS",
     "Attempt",
     "ChannelChoices",
@@ -29,4 +31,7 @@ __all__ = [
     "SenderGroup",
     "SenderWindow",
     "Status",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "WebhookEvent",
 ]
