@@ -9,9 +9,11 @@ class MessagingConfig(AppConfig):
     def ready(self) -> None:
         from core import health, metrics_page
         from messaging import checks, gauges, metrics, template_uses
+        from messaging.webhooks import measures
         from templates_app import uses
 
         health.register("progress", checks.check_progress)
         metrics_page.measure_at_scrape(metrics.BacklogCollector())
         metrics_page.measure_at_scrape(gauges.SenderStateCollector())
+        metrics_page.measure_at_scrape(measures.WebhookCollector())
         uses.connect(template_uses.MessageUses())

@@ -4,7 +4,8 @@ from celery import shared_task
 
 from core.clock import database_clock
 from core.database import forget_plans
-from messaging import delivery, doorbell, metrics, states
+from messaging import delivery, doorbell, metrics, outbox, states
+from messaging.webhooks import claims, dispatch
 
 
 @shared_task(name="messaging.drain", ignore_result=True)
@@ -23,6 +24,18 @@ def sweep(**_: object) -> None:
     look_around()
 
 
+@shared_task(name="messaging.call_webhooks", ignore_result=True)
+def call_webhooks(**_: object) -> None:
+    """Call the webhooks that are due. A retry is a row with a later `due_at`, no Celery retry."""
+    dispatch.dispatch(clock=database_clock(), is_stopping=delivery.stopping.is_set)
+
+
+@shared_task(name="messaging.clean_webhooks", ignore_result=True)
+def clean_webhooks(**_: object) -> None:
+    """Remove what was called, or given up, a month ago."""
+    claims.clean(now=database_clock()())
+
+
 def look_around() -> None:
     """One sweep. Any number at the same time do each other no harm: every move is conditional, no
     lock is waited for. That finds nothing costs 2 ms, so nothing guards against many of them."""
@@ -31,3 +44,7 @@ def look_around() -> None:
     states.settle_unknown(now=clock())
     for channel, lane in metrics.due_lanes():
         doorbell.ring(channel=channel, lane=lane)
+    if outbox.is_anybody_there():
+        claims.recover(now=clock())
+        if claims.endpoints_with_due(now=clock()):
+            doorbell.ring_webhooks()

@@ -175,9 +175,11 @@ QUEUE_PREFIX = env.text("QUEUE_PREFIX", "notifications")
 LANES = ("high", "normal", "bulk")
 CHANNEL_FAMILIES = ("email",)
 HOUSEKEEPING_QUEUE = f"{QUEUE_PREFIX}.housekeeping"
+WEBHOOK_QUEUE = f"{QUEUE_PREFIX}.webhooks"
 QUEUE_NAMES = [
     *(f"{QUEUE_PREFIX}.{family}.{lane}" for family in CHANNEL_FAMILIES for lane in LANES),
     HOUSEKEEPING_QUEUE,
+    WEBHOOK_QUEUE,
 ]
 # Each with its own key: a queue without one is bound by the default key and gets every message.
 CELERY_TASK_QUEUES = [
@@ -219,6 +221,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 1.0,
         "options": {"queue": HOUSEKEEPING_QUEUE, "expires": 5, "expiration": 5},
     },
+    "clean_webhooks": {
+        "task": "messaging.clean_webhooks",
+        "schedule": 3600.0,
+        "options": {"queue": HOUSEKEEPING_QUEUE, "expires": 3600, "expiration": 3600},
+    },
 }
 # Prometheus endpoint of a worker process; 0 switches it off.
 WORKER_METRICS_PORT = env.integer("WORKER_METRICS_PORT", 0, minimum=0, maximum=65_535)
@@ -247,6 +254,15 @@ MESSAGE_ID_DOMAIN = env.text("MESSAGE_ID_DOMAIN", "notifications.localhost")
 PROGRESS_ALERT_SECONDS = env.integer("PROGRESS_ALERT_SECONDS", 300, minimum=10, maximum=86_400)
 # Where the local mailbox of the embedded mode keeps its mail. Empty: no mailbox pages.
 MAILBOX_DIR = env.text("MAILBOX_DIR")
+
+# --- Webhooks ------------------------------------------------------------------------------------
+
+# Networks that webhooks may lead to although they are not public.
+WEBHOOK_ALLOWED_NETWORKS = env.networks("WEBHOOK_ALLOWED_NETWORKS")
+# Plain http, for developing: what is told travels in the clear.
+WEBHOOK_ALLOW_HTTP = env.boolean("WEBHOOK_ALLOW_HTTP", default=False)
+# Certificates of an authority of your own, in PEM, beside the public ones.
+WEBHOOK_CA_FILE = env.text("WEBHOOK_CA_FILE")
 
 # --- API -----------------------------------------------------------------------------------------
 
