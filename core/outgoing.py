@@ -20,7 +20,6 @@ import certifi
 
 from core.outgoing_addresses import Networks, Target, judge_addresses, read_url
 
-SECONDS = 10.0
 MAX_BYTES = 65_536
 # After a 2xx nobody needs the body; it is read for a moment so that the other side may end well.
 GOOD_ANSWER_SECONDS = 1.0
@@ -57,7 +56,7 @@ def post(
     *,
     headers: Mapping[str, str],
     rules: Rules,
-    seconds: float = SECONDS,
+    seconds: float,
 ) -> Answer:
     """POST `body` to `url`. Raises `ForbiddenUrl` before anything is connected, and `CallFailed`
     when no answer came within `seconds`, all in all."""

@@ -16,6 +16,8 @@ from messaging.webhooks import signing
 
 USER_AGENT = "notification-platform-webhooks/1"
 GONE = 410
+# For a whole call, resolving the name included.
+SECONDS = 10.0
 # Of what an endpoint answered when it did not take it.
 WORDS_KEPT = 200
 
@@ -75,7 +77,7 @@ def make(call: Call, *, now: datetime) -> tuple[int | None, str, timedelta | Non
         **signing.headers(call.secrets, event_id=call.event_id, body=call.body, now=now),
     }
     try:
-        answer = outgoing.post(call.url, call.body, headers=headers, rules=rules())
+        answer = outgoing.post(call.url, call.body, headers=headers, rules=rules(), seconds=SECONDS)
     except ForbiddenUrl as error:
         return None, f"Not called. {error}", None
     except outgoing.CallFailed as error:

@@ -79,6 +79,8 @@ def create_endpoint(
     )
     secret = give_secret(endpoint)
     endpoint.save(force_insert=True)
+    # As it is stored: without its secret in the clear.
+    endpoint.refresh_from_db()
     outbox.forget()
     return IssuedSecret(endpoint, secret)
 
@@ -151,6 +153,7 @@ def rotate_secret(endpoint: WebhookEndpoint, *, overlap: timedelta, now: datetim
         locked.old_secret = former if is_kept else ""
         locked.old_secret_until = now + overlap if is_kept else None
         locked.save(update_fields=["secret", "old_secret", "old_secret_until"])
+        locked.refresh_from_db()
     return IssuedSecret(locked, secret)
 
 
