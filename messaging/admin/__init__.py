@@ -1,5 +1,5 @@
 """The operators' pages. What they do is done by `intake`, `senders` and `story`."""
 
-from messaging.admin import history, messages, quotas, senders, webhooks
+from messaging.admin import history, messages, quotas, senders, webhook_log, webhooks
 
-__all__ = ["history", "messages", "quotas", "senders", "webhooks"]
+__all__ = ["history", "messages", "quotas", "senders", "webhook_log", "webhooks"]

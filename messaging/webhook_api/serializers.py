@@ -12,7 +12,7 @@ from messaging.webhooks.endpoints import LONGEST_OVERLAP, OVERLAP
 
 EVENTS_HELP = "What it is told of; by default everything there is now."
 # A replay of a ping is one, too.
-DELIVERY_EVENTS = [*WebhookEvent.values, PING]
+DELIVERY_EVENTS = [*WebhookEvent.choices, (PING, "asked for by a test")]
 
 
 def _events(**options: Any) -> serializers.ListField:
