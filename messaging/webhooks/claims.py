@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import structlog
 from django.db import transaction
@@ -79,12 +80,17 @@ def claim(endpoint: WebhookEndpoint, *, limit: int, now: datetime) -> list[Call]
 def record(done: Sequence[tuple[Call, Result]], *, now: datetime) -> list[str]:
     """delivering -> delivered, failed, or pending for another try: all of them in one commit.
     Returns a word for each: `delivered`, `retried`, `failed`, or `lost` where another had it."""
+    # Rows are locked in one order, whoever else records at the same moment.
+    in_order = sorted(done, key=lambda pair: pair[0].delivery_id)
+    by_endpoint: dict[UUID, list[Result]] = {}
+    for call, result in done:
+        by_endpoint.setdefault(call.endpoint_id, []).append(result)
     with transaction.atomic():
-        words = [_record(call, result, now=now) for call, result in done]
-        for endpoint_id in dict.fromkeys(call.endpoint_id for call, _ in done):
-            results = [result for call, result in done if call.endpoint_id == endpoint_id]
-            _note_health(WebhookEndpoint.objects.filter(pk=endpoint_id), results, now=now)
-    return words
+        words = {call.delivery_id: _record(call, result, now=now) for call, result in in_order}
+        for endpoint_id in sorted(by_endpoint):
+            endpoint = WebhookEndpoint.objects.filter(pk=endpoint_id)
+            _note_health(endpoint, by_endpoint[endpoint_id], now=now)
+    return [words[call.delivery_id] for call, _ in done]
 
 
 def recover(*, now: datetime) -> int:

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 
 import structlog
-from django.db.models import Min
+from django.db.models import Min, OuterRef, Subquery
 from django.utils import timezone
 from prometheus_client import Counter
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from messaging.models import WebhookDelivery
+from messaging.models import WebhookDelivery, WebhookEndpoint
 
 log = structlog.get_logger(__name__)
 
@@ -27,26 +27,25 @@ class WebhookCollector(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         now = timezone.now()
-        waiting = WebhookDelivery.objects.filter(
-            state__in=[WebhookDelivery.State.PENDING, WebhookDelivery.State.DELIVERING],
-            endpoint__is_active=True,
-            endpoint__application__is_active=True,
-        ).order_by()
-        due = waiting.filter(state=WebhookDelivery.State.PENDING, due_at__lte=now)
+        pending = WebhookDelivery.objects.filter(state=WebhookDelivery.State.PENDING)
+        listening = WebhookEndpoint.objects.filter(is_active=True, application__is_active=True)
+        # Of each endpoint the first of its index, however many there are.
+        first = pending.filter(endpoint=OuterRef("pk")).order_by("due_at").values("due_at")[:1]
         try:
+            waiting = pending.filter(endpoint__in=listening.order_by().values("pk"))
             count = waiting.values("pk")[:COUNTED].count()
-            oldest = due.aggregate(oldest=Min("due_at"))["oldest"]
+            oldest = listening.order_by().aggregate(oldest=Min(Subquery(first)))["oldest"]
         except Exception:
             # A database that is away must not hide the other metrics.
             log.warning("webhooks_not_measured", exc_info=True)
             return
         yield GaugeMetricFamily(
             "notifications_webhooks_pending",
-            "Webhook deliveries that are not through, retries included; counted up to 100,000.",
+            "Webhook calls that wait, retries included; counted up to 100,000.",
             value=count,
         )
         yield GaugeMetricFamily(
             "notifications_oldest_due_webhook_seconds",
             "How long the oldest of them has been due: workers do not keep up, or are gone.",
-            value=max(0.0, (now - oldest).total_seconds()) if oldest else 0.0,
+            value=max(0.0, (now - oldest).total_seconds()) if oldest is not None else 0.0,
         )
