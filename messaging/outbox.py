@@ -27,8 +27,8 @@ _PAYLOAD = f"""
     jsonb_build_object(
         'type', happened.event, 'timestamp', {_MOMENT.format("happened.at")},
         'data', jsonb_build_object(
-            'id', happened.id, 'channel', happened.channel, 'status', happened.status,
-            'reason', happened.reason, 'feedback', happened.feedback,
+            'id', happened.id, 'batch_id', happened.batch_id, 'channel', happened.channel,
+            'status', happened.status, 'reason', happened.reason, 'feedback', happened.feedback,
             'reference', happened.reference, 'metadata', happened.metadata, 'tags', happened.tags,
             'created_at', {_MOMENT.format("happened.created_at")},
             'finished_at', {_MOMENT.format("happened.finished_at")}
@@ -43,8 +43,8 @@ _UUID7 = """
         52, 1), 53, 1), 'hex')::uuid
 """
 _COLUMNS = (
-    "id, application_id, channel, status, reason, feedback, reference, metadata, tags, created_at,"
-    " finished_at"
+    "id, application_id, batch_id, channel, status, reason, feedback, reference, metadata, tags,"
+    " created_at, finished_at"
 )
 _TELL = f"""
     INSERT INTO messaging_webhookdelivery (id, endpoint_id, event_id, event, message_id, payload,
@@ -179,6 +179,7 @@ def _payload(row: dict[str, Any], event: str, now: datetime) -> dict[str, Any]:
         "timestamp": moment(now),
         "data": {
             "id": str(row["id"]),
+            "batch_id": str(row["batch_id"]) if row["batch_id"] else None,
             **{name: row[name] for name in told},
             "created_at": moment(row["created_at"]),
             "finished_at": moment(row["finished_at"]),

@@ -4,7 +4,7 @@ from celery import shared_task
 
 from core.clock import database_clock
 from core.database import forget_plans
-from messaging import delivery, doorbell, metrics, outbox, states
+from messaging import delivery, doorbell, housekeeping, metrics, outbox, states
 from messaging.webhooks import claims, dispatch
 
 
@@ -30,10 +30,13 @@ def call_webhooks(**_: object) -> None:
     dispatch.dispatch(clock=database_clock(), is_stopping=delivery.stopping.is_set)
 
 
-@shared_task(name="messaging.clean_webhooks", ignore_result=True)
-def clean_webhooks(**_: object) -> None:
-    """Remove what was called, or given up, a month ago."""
-    claims.clean(now=database_clock()())
+@shared_task(name="messaging.tidy", ignore_result=True)
+def tidy(**_: object) -> None:
+    """Take away what has had its time."""
+    now = database_clock()()
+    housekeeping.forget_answers(now=now)
+    housekeeping.forget_fingerprints(now=now)
+    claims.clean(now=now)
 
 
 def look_around() -> None:

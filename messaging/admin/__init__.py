@@ -1,5 +1,13 @@
 """The operators' pages. What they do is done by `intake`, `senders` and `story`."""
 
-from messaging.admin import history, messages, quotas, senders, webhook_log, webhooks
+from messaging.admin import (
+    batches,
+    history,
+    messages,
+    quotas,
+    senders,
+    webhook_log,
+    webhooks,
+)
 
-__all__ = ["history", "messages", "quotas", "senders", "webhook_log", "webhooks"]
+__all__ = ["batches", "history", "messages", "quotas", "senders", "webhook_log", "webhooks"]

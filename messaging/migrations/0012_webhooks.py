@@ -11,8 +11,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0001_initial'),
-        ('messaging', '0006_message_by_template'),
+        ('accounts', '0002_dedupe_window'),
+        ('messaging', '0008_message_by_batch'),
     ]
 
     operations = [

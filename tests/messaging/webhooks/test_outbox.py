@@ -8,8 +8,17 @@ from django.test.utils import CaptureQueriesContext
 
 from messaging import doorbell, outbox, states
 from messaging.channels.base import OutcomeUnknown, PermanentFailure
-from messaging.models import Message, Status, WebhookDelivery, WebhookEvent
-from tests.factories import NOON, drain, make_application, make_message, make_sender, reloaded
+from messaging.models import Batch, Message, Status, WebhookDelivery, WebhookEvent
+from messaging.states import machine
+from tests.factories import (
+    NOON,
+    drain,
+    make_api_key,
+    make_application,
+    make_message,
+    make_sender,
+    reloaded,
+)
 from tests.messaging.webhooks.conftest import make_endpoint
 
 pytestmark = pytest.mark.django_db
@@ -63,6 +72,7 @@ def test_the_body_names_no_recipient_and_no_content(adapter, application, listen
         "timestamp": "2026-11-23T12:00:00.000000Z",
         "data": {
             "id": str(message.pk),
+            "batch_id": None,
             "channel": "email",
             "status": "success",
             "reason": "",
@@ -91,7 +101,17 @@ def test_the_body_is_the_same_past_the_fast_way(application, listening):
     assert delivery.payload["data"]["metadata"] == {"a": "b"}
     assert delivery.payload["data"]["finished_at"] == "2026-11-23T12:00:00.000000Z"
     assert set(delivery.payload["data"]) == {
-        *("id", "channel", "status", "reason", "feedback", "reference", "metadata", "tags"),
+        *(
+            "id",
+            "batch_id",
+            "channel",
+            "status",
+            "reason",
+            "feedback",
+            "reference",
+            "metadata",
+            "tags",
+        ),
         *("created_at", "finished_at"),
     }
 
@@ -105,6 +125,30 @@ def test_what_expired_or_was_cancelled_is_told(application, listening):
     states.cancel(cancelled.pk, now=NOON, actor_id=None)
 
     assert told() == [("message.failed", expired.pk), ("message.cancelled", cancelled.pk)]
+
+
+def test_what_is_cancelled_with_its_batch_is_told(application, listening):
+    batch = Batch.objects.create(
+        application=application,
+        api_key=make_api_key(application=application),
+        channel="email",
+        accepted=3,
+        rejected=0,
+        deduplicated=0,
+    )
+    waiting = [make_message(application=application, batch=batch) for _ in range(3)]
+
+    states.cancel_some_of(batch.pk, limit=2, now=NOON, actor_id=None)
+
+    assert told() == [("message.cancelled", message.pk) for message in waiting[:2]]
+    for delivery in WebhookDelivery.objects.all():
+        assert delivery.payload["data"]["batch_id"] == str(batch.pk)
+
+
+@pytest.mark.parametrize("status", ["success", "failed", "unknown", "cancelled"])
+def test_no_move_can_forget_to_tell(status):
+    with pytest.raises(ValueError, match="move_and_tell"):
+        machine.move(Message.objects.all(), Status(status))
 
 
 def test_what_the_sweep_does_is_told(application, listening):
