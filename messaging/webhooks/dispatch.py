@@ -125,7 +125,8 @@ class _Dispatch:
         for (call, result), word in zip(results, words, strict=True):
             measures.CALLS.labels(word).inc()
             _note_pace(call.endpoint_id, result.milliseconds / 1000)
-            log.info(
+            # What went well has its row.
+            getattr(log, "debug" if word == "delivered" else "info")(
                 "webhook_called",
                 endpoint=str(call.endpoint_id),
                 event_id=call.event_id,
