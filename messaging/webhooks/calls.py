@@ -1,7 +1,7 @@
 """One call: sign, post, and put what came of it into a few words. Touches no database."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -35,7 +35,7 @@ class Call:
     body: bytes
     # The tries before this one, for the log.
     history: tuple[dict[str, Any], ...]
-    secrets: tuple[str, ...]
+    secrets: tuple[str, ...] = field(repr=False)
     # Why it cannot be made: it counts as a failed try.
     obstacle: str = ""
 

@@ -1,7 +1,7 @@
 """The use cases: make, change, switch, rotate, delete, test an endpoint; replay what it missed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -32,7 +32,7 @@ class IssuedSecret:
     """An endpoint with its new secret in the clear, for this one answer."""
 
     endpoint: WebhookEndpoint
-    secret: str
+    secret: str = field(repr=False)
 
 
 def of_application(application_id: int) -> QuerySet[WebhookEndpoint]:
