@@ -51,6 +51,7 @@ ACCESS: dict[str, dict[str, str | None]] = {
     "api/v1/templates/<str:code>/versions/<int:number>": {
         "get": Scope.TEMPLATES_READ,
         "patch": Scope.TEMPLATES_WRITE,
+        "delete": Scope.TEMPLATES_WRITE,
     },
     "api/v1/templates/<str:code>/versions/<int:number>/publish": {"post": Scope.TEMPLATES_WRITE},
     "api/v1/webhooks": {"get": Scope.WEBHOOKS_MANAGE, "post": Scope.WEBHOOKS_MANAGE},
