@@ -9,7 +9,7 @@ class MessagingConfig(AppConfig):
     def ready(self) -> None:
         from core import health, metrics_page
         from messaging import checks, gauges, metrics, template_uses
-        from messaging.webhooks import measures
+        from messaging.callbacks import measures
         from templates_app import uses
 
         health.register("progress", checks.check_progress)

@@ -1,5 +1,5 @@
 """What applications are told of their messages: written in the transaction of what it tells of,
-called by `webhooks.dispatch` afterwards.
+called by `callbacks.dispatch` afterwards.
 
 Who listens is known to each process for a second, so that an installation without webhooks pays
 nothing. An endpoint hears what happens from one second after it was made.

@@ -5,7 +5,7 @@ from celery import shared_task
 from core.clock import database_clock
 from core.database import forget_plans
 from messaging import delivery, doorbell, housekeeping, metrics, outbox, states
-from messaging.webhooks import claims, dispatch
+from messaging.callbacks import claims, dispatch
 
 
 @shared_task(name="messaging.drain", ignore_result=True)

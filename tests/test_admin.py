@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.models import ApiKey, Application, User
+from messaging.callbacks import endpoints
 from messaging.models import (
     Attempt,
     Event,
@@ -24,7 +25,6 @@ from messaging.models import (
     WebhookDelivery,
     WebhookEndpoint,
 )
-from messaging.webhooks import endpoints
 from templates_app.models import Template
 from tests.conftest import browser_of
 from tests.factories import (

@@ -16,9 +16,9 @@ from core.errors import DomainError
 from core.labels import label
 from messaging.admin.history import message_link
 from messaging.admin.reading import ChoiceFilter, ReadOnlyAdmin
+from messaging.callbacks import endpoints
 from messaging.models import WebhookDelivery, WebhookEndpoint
 from messaging.search import among_newest, as_uuid
-from messaging.webhooks import endpoints
 
 STATE_COLORS = {"delivered": "success", "delivering": "info", "failed": "danger"}
 # How many that were chosen in the list are called again with one click: a page of it.

@@ -20,9 +20,9 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from core.errors import DomainError
 from core.labels import label
+from messaging.callbacks import endpoints
+from messaging.callbacks.endpoints import IssuedSecret
 from messaging.models import WebhookEndpoint, WebhookEvent
-from messaging.webhooks import endpoints
-from messaging.webhooks.endpoints import IssuedSecret
 
 OPERATOR = WebhookEndpoint.DisabledReason.OPERATOR
 

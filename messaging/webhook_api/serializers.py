@@ -6,9 +6,9 @@ from rest_framework import serializers
 
 from core.outgoing_addresses import MAX_URL
 from core.serializers import StrictCharField, StrictSerializer
+from messaging.callbacks.endpoints import LONGEST_OVERLAP, OVERLAP
 from messaging.fields import LineField, MomentField
 from messaging.models import PING, WebhookDelivery, WebhookEndpoint, WebhookEvent
-from messaging.webhooks.endpoints import LONGEST_OVERLAP, OVERLAP
 
 EVENTS_HELP = "What it is told of; by default everything there is now."
 # A replay of a ping is one, too.

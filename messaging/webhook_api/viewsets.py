@@ -15,6 +15,8 @@ from core.errors import Code, FieldError
 from core.ids import lowest_uuid7
 from core.problems import PROBLEM, ProblemError
 from core.serializers import ProblemSerializer
+from messaging.callbacks import endpoints
+from messaging.callbacks.endpoints import IssuedSecret
 from messaging.models import WebhookDelivery, WebhookEndpoint
 from messaging.webhook_api.serializers import (
     Delivery,
@@ -25,8 +27,6 @@ from messaging.webhook_api.serializers import (
     EndpointWithSecret,
     RotationRequest,
 )
-from messaging.webhooks import endpoints
-from messaging.webhooks.endpoints import IssuedSecret
 
 PAGE_PARAMETERS = frozenset({"page", "page_size", "cursor"})
 CONFLICTS = OpenApiResponse(

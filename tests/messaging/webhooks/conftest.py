@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from messaging.callbacks import dispatch
+from messaging.callbacks.endpoints import IssuedSecret, create_endpoint
 from messaging.models import WebhookDelivery, WebhookEndpoint
-from messaging.webhooks import dispatch
-from messaging.webhooks.endpoints import IssuedSecret, create_endpoint
 from tests.factories import make_application
 from tests.imitations.certificates import make_certificate
 from tests.imitations.webhook_receiver import WebhookReceiver

@@ -4,8 +4,8 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from messaging.callbacks import endpoints
 from messaging.models import WebhookDelivery, WebhookEndpoint
-from messaging.webhooks import endpoints
 from tests.conftest import browser_of
 from tests.factories import make_application, make_staff, reloaded
 from tests.messaging.webhooks.conftest import make_delivery, make_endpoint

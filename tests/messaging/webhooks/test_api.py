@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from accounts.models import Scope
 from core.secrets import Sealed
+from messaging.callbacks import endpoints
 from messaging.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
-from messaging.webhooks import endpoints
 from tests.conftest import client_for
 from tests.factories import make_api_key, reloaded
 from tests.messaging.webhooks.conftest import make_delivery, make_endpoint

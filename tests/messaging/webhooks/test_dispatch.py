@@ -10,9 +10,9 @@ from standardwebhooks.webhooks import Webhook
 
 from messaging import delivery as drains
 from messaging import tasks
+from messaging.callbacks import calls, claims, dispatch, endpoints, ladder
+from messaging.callbacks.calls import read_retry_after
 from messaging.models import WebhookDelivery, WebhookEndpoint
-from messaging.webhooks import calls, claims, dispatch, endpoints, ladder
-from messaging.webhooks.calls import read_retry_after
 from tests.factories import drain, make_application, make_message, make_sender, reloaded
 from tests.imitations.webhook_receiver import Act, Answer, WebhookReceiver
 from tests.messaging.webhooks.conftest import HOST, call_due, make_delivery, make_endpoint

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
+from messaging.callbacks import ladder, signing
 from messaging.models import WebhookEvent
-from messaging.webhooks import ladder, signing
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "webhooks.md").read_text()
 # How each is called here: with a call as JSON in the environment.

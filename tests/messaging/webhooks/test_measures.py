@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from messaging.webhooks.measures import WebhookCollector
+from messaging.callbacks.measures import WebhookCollector
 from tests.factories import make_application
 from tests.messaging.webhooks.conftest import make_delivery, make_endpoint
 

@@ -9,8 +9,8 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from messaging.callbacks import dispatch
 from messaging.models import WebhookDelivery
-from messaging.webhooks import dispatch
 from tests.imitations.webhook_receiver import Answer
 from tests.messaging.webhooks.conftest import call_due, make_delivery, make_endpoint
 

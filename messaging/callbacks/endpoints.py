@@ -13,10 +13,10 @@ from core.errors import Code, DomainError, FieldError
 from core.outgoing_addresses import ForbiddenUrl, read_url
 from core.secrets import UnreadableSecret
 from messaging import doorbell, outbox
+from messaging.callbacks import claims, signing
+from messaging.callbacks.calls import rules
 from messaging.models import PING, WebhookDelivery, WebhookEndpoint
 from messaging.models.webhook import all_events
-from messaging.webhooks import claims, signing
-from messaging.webhooks.calls import rules
 
 MAX_ENDPOINTS = 20
 # How long a secret goes on after it was rotated, unless somebody says otherwise.

@@ -16,9 +16,9 @@ import structlog
 
 from core.clock import Clock
 from messaging import doorbell
+from messaging.callbacks import calls, claims, measures
+from messaging.callbacks.calls import Call, Result
 from messaging.models import WebhookEndpoint
-from messaging.webhooks import calls, claims, measures
-from messaging.webhooks.calls import Call, Result
 
 log = structlog.get_logger(__name__)
 

@@ -12,7 +12,7 @@ from django.conf import settings
 from core import outgoing
 from core.masking import mask_addresses
 from core.outgoing_addresses import ForbiddenUrl
-from messaging.webhooks import signing
+from messaging.callbacks import signing
 
 USER_AGENT = "notification-platform-webhooks/1"
 GONE = 410

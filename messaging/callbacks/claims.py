@@ -13,9 +13,9 @@ from django.db.models.functions import Coalesce
 from core.ids import lowest_uuid7
 from core.secrets import UnreadableSecret
 from messaging import outbox
+from messaging.callbacks import ladder
+from messaging.callbacks.calls import GONE, Call, Result, body_of
 from messaging.models import WebhookDelivery, WebhookEndpoint
-from messaging.webhooks import ladder
-from messaging.webhooks.calls import GONE, Call, Result, body_of
 
 log = structlog.get_logger(__name__)
 
