@@ -122,6 +122,7 @@ class Scope(models.TextChoices):
     MESSAGES_READ = "messages:read", _("read messages")
     TEMPLATES_READ = "templates:read", _("read templates")
     TEMPLATES_WRITE = "templates:write", _("write and publish templates")
+    WEBHOOKS_MANAGE = "webhooks:manage", _("manage webhooks")
 
 
 def validate_scopes(value: object) -> None:

@@ -10,10 +10,12 @@ class MessagingConfig(AppConfig):
         from accounts import limits
         from core import health, metrics_page
         from messaging import checks, counting, gauges, metrics, template_uses
+        from messaging.callbacks import measures
         from templates_app import uses
 
         health.register("progress", checks.check_progress)
         metrics_page.measure_at_scrape(metrics.BacklogCollector())
         metrics_page.measure_at_scrape(gauges.SenderStateCollector())
+        metrics_page.measure_at_scrape(measures.WebhookCollector())
         uses.connect(template_uses.MessageUses())
         limits.connect(counting.count_messages)

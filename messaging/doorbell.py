@@ -33,6 +33,8 @@ FAILED_HINTS = Counter(
 Bell = tuple[str, str]
 # Asks any worker for a sweep.
 SWEEP: Bell = ("", "sweep")
+# Asks any worker to call webhooks.
+WEBHOOKS: Bell = ("", "webhooks")
 # The next one is near.
 SWEEP_HINT_SECONDS = 5
 
@@ -49,6 +51,11 @@ def ring(*, channel: str, lane: str) -> None:
 def ring_sweep() -> None:
     """Ask for a sweep. Never waits, never raises."""
     _ringer().ring(SWEEP)
+
+
+def ring_webhooks() -> None:
+    """After the open transaction commits, have webhooks called. Never waits, never raises."""
+    transaction.on_commit(lambda: _ringer().ring(WEBHOOKS))
 
 
 class Ringer:
@@ -93,6 +100,8 @@ def publish(bell: Bell) -> None:
     channel, lane = bell
     if bell == SWEEP:
         _hint("messaging.sweep", {}, settings.HOUSEKEEPING_QUEUE, seconds=SWEEP_HINT_SECONDS)
+    elif bell == WEBHOOKS:
+        _hint("messaging.call_webhooks", {}, settings.WEBHOOK_QUEUE, seconds=HINT_SECONDS)
     else:
         kwargs = {"channel": channel, "lane": lane}
         _hint("messaging.drain", kwargs, queue_name(channel, lane), seconds=HINT_SECONDS)

@@ -17,7 +17,7 @@ from django.db import (
 
 from core.database import prepared_cursor
 from core.masking import mask_addresses
-from messaging import attachment_files, metrics, retries, sender_health, states
+from messaging import attachment_files, doorbell, metrics, outbox, retries, sender_health, states
 from messaging.attempts import (
     CLOSE_ACCEPTED,
     INTERNAL_ERROR,
@@ -39,7 +39,7 @@ from messaging.channels.base import (
     SenderFailure,
     TemporaryFailure,
 )
-from messaging.models import Attempt, Reason
+from messaging.models import Attempt, Reason, WebhookEvent
 from messaging.sender_health import Health
 from messaging.states import SUCCEED, Success, success_values
 
@@ -102,19 +102,29 @@ def _commit_together(
 
 def _commit_at_once(outcomes: Sequence[Outcome], marks: Sequence[Mark]) -> set[UUID]:
     """All went well: one statement, which is its own transaction, instead of five."""
-    statements: list[str] = []
+    statements: list[tuple[str, str]] = []
     values: list[Any] = []
+    is_told = False
     if outcomes:
-        statements += [CLOSE_ACCEPTED, SUCCEED]
+        applications = [outcome.job.claim.message.application_id for outcome in outcomes]
+        is_told = outbox.is_heard(WebhookEvent.SUCCESS, applications)
+        succeed = SUCCEED + outbox.RETURNING if is_told else SUCCEED
+        statements += [("closed", CLOSE_ACCEPTED), ("moved", succeed)]
         values += [*closing_values(outcomes), *success_values(_successes(outcomes))]
+    if is_told:
+        statements.append(("told", outbox.TELL_OF_MOVED))
+        values += [WebhookEvent.SUCCESS.value, outcomes[-1].at]
     if marks:
-        statements.append(START)
+        statements.append(("started", START))
         values += starting_values(marks)
-    *before, last = statements
-    parts = [f"part_{number} AS ({statement})" for number, statement in enumerate(before)]
+    *before, (_, last) = statements
+    parts = [f"{name} AS ({statement})" for name, statement in before]
     with prepared_cursor() as cursor:
         cursor.execute(f"WITH {', '.join(parts)} {last}" if parts else last, values)
-        return {row[0] for row in cursor.fetchall()} if marks else set()
+        started = {row[0] for row in cursor.fetchall()} if marks else set()
+    if is_told:
+        doorbell.ring_webhooks()
+    return started
 
 
 def _successes(outcomes: Sequence[Outcome]) -> list[Success]:

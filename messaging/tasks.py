@@ -4,7 +4,16 @@ from celery import shared_task
 
 from core.clock import database_clock
 from core.database import forget_plans
-from messaging import attachment_cleanup, delivery, doorbell, housekeeping, metrics, states
+from messaging import (
+    attachment_cleanup,
+    delivery,
+    doorbell,
+    housekeeping,
+    metrics,
+    outbox,
+    states,
+)
+from messaging.callbacks import claims, dispatch
 
 
 @shared_task(name="messaging.drain", ignore_result=True)
@@ -23,12 +32,19 @@ def sweep(**_: object) -> None:
     look_around()
 
 
+@shared_task(name="messaging.call_webhooks", ignore_result=True)
+def call_webhooks(**_: object) -> None:
+    """Call the webhooks that are due. A retry is a row with a later `due_at`, no Celery retry."""
+    dispatch.dispatch(clock=database_clock(), is_stopping=delivery.stopping.is_set)
+
+
 @shared_task(name="messaging.tidy", ignore_result=True)
 def tidy(**_: object) -> None:
     """Take away what has had its time."""
     now = database_clock()()
     housekeeping.forget_answers(now=now)
     housekeeping.forget_fingerprints(now=now)
+    claims.clean(now=now)
 
 
 @shared_task(name="messaging.remove_expired_attachments", ignore_result=True)
@@ -49,3 +65,7 @@ def look_around() -> None:
     states.settle_unknown(now=clock())
     for channel, lane in metrics.due_lanes():
         doorbell.ring(channel=channel, lane=lane)
+    if outbox.is_anybody_there():
+        claims.recover(now=clock())
+        if claims.endpoints_with_due(now=clock()):
+            doorbell.ring_webhooks()

@@ -1,4 +1,4 @@
-from django.urls import path
+from django.urls import include, path
 
 from messaging.viewsets import AttachmentViewSet, BatchViewSet, EmailViewSet, MessageViewSet
 
@@ -30,4 +30,5 @@ urlpatterns = [
         AttachmentViewSet.as_view({"get": "retrieve", "delete": "destroy"}),
         name="attachment-detail",
     ),
+    path("", include("messaging.webhook_api.urls")),
 ]

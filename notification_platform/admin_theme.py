@@ -61,6 +61,18 @@ UNFOLD = {
                         "link": reverse_lazy("admin:messaging_sendergroup_changelist"),
                         "permission": _may_see("messaging.view_sendergroup"),
                     },
+                    {
+                        "title": _("Webhooks"),
+                        "icon": "webhook",
+                        "link": reverse_lazy("admin:messaging_webhookendpoint_changelist"),
+                        "permission": _may_see("messaging.view_webhookendpoint"),
+                    },
+                    {
+                        "title": _("Webhook deliveries"),
+                        "icon": "call_made",
+                        "link": reverse_lazy("admin:messaging_webhookdelivery_changelist"),
+                        "permission": _may_see("messaging.view_webhookdelivery"),
+                    },
                 ],
             },
             {

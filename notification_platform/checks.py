@@ -1,5 +1,6 @@
 """What is set but makes no sense, or is missing: found before the first message suffers from it."""
 
+from ssl import create_default_context
 from typing import Any
 
 from cryptography.fernet import Fernet
@@ -119,6 +120,31 @@ def check_services(**_: Any) -> list[CheckMessage]:
                 "ALLOWED_HOSTS lets every host name in.",
                 hint="List the names under which the platform is reached.",
                 id="configuration.W005",
+            )
+        )
+    return found
+
+
+@register(TAG)
+def check_webhooks(**_: Any) -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    if settings.WEBHOOK_CA_FILE:
+        try:
+            create_default_context(cafile=settings.WEBHOOK_CA_FILE)
+        except OSError as error:
+            found.append(
+                Error(
+                    f"WEBHOOK_CA_FILE holds no certificates that can be read: {error}.",
+                    hint="Point it to a PEM file with the certificates of your authority.",
+                    id="configuration.E006",
+                )
+            )
+    if settings.WEBHOOK_ALLOW_HTTP and not settings.EMBEDDED:
+        found.append(
+            Warning(
+                "WEBHOOK_ALLOW_HTTP lets what is told to webhooks travel in the clear.",
+                hint="Leave it off, and give receivers certificates; WEBHOOK_CA_FILE takes yours.",
+                id="configuration.W006",
             )
         )
     return found

@@ -6,6 +6,7 @@ value of `NAME`. That is how Docker and Kubernetes hand over secrets.
 
 import os
 from collections.abc import Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
@@ -59,6 +60,17 @@ def words(name: str, default: Sequence[str] = ()) -> list[str]:
     """A comma-separated list; blanks around and between are ignored."""
     value = text(name)
     return [word.strip() for word in value.split(",") if word.strip()] if value else list(default)
+
+
+def networks(name: str) -> list[IPv4Network | IPv6Network]:
+    """A comma-separated list of networks, `10.0.0.0/8, fd00::/8`."""
+    found: list[IPv4Network | IPv6Network] = []
+    for word in words(name):
+        try:
+            found.append(ip_network(word))
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{name} holds {word!r}, no network: {error}.") from None
+    return found
 
 
 def backoff(name: str, default: str) -> tuple[float, float, float]:

@@ -8,17 +8,17 @@ import sys
 
 from django.conf import settings
 
-HOUSEKEEPING = "housekeeping"
+HOUSEKEEPING, WEBHOOKS = "housekeeping", "webhooks"
 
 
 def queues_of(lanes: list[str]) -> list[str]:
     """Names of all queues of these lanes; no lanes at all means every lane there is."""
-    known = [*settings.LANES, HOUSEKEEPING]
+    known = [*settings.LANES, HOUSEKEEPING, WEBHOOKS]
     for lane in lanes:
         if lane not in known:
             raise ValueError(f"There is no lane {lane!r}. There is: {', '.join(known)}.")
     wanted = set(lanes or known)
-    # A queue is named `prefix.channel.lane` or `prefix.housekeeping`: its last word is its lane.
+    # A queue is named `prefix.channel.lane` or `prefix.job`: its last word is its lane.
     return [name for name in settings.QUEUE_NAMES if name.rpartition(".")[2] in wanted]
 
 

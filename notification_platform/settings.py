@@ -12,9 +12,10 @@ import environ
 from celery.schedules import crontab
 from kombu import Exchange, Queue
 
-from core.answer_headers import HEADERS
 from core.logging import logging_config
 from notification_platform import admin_theme, attachment_storage, env
+from notification_platform.api_settings import REST_FRAMEWORK as REST_FRAMEWORK
+from notification_platform.api_settings import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -225,9 +226,11 @@ QUEUE_PREFIX = env.text("QUEUE_PREFIX", "notifications")
 LANES = ("high", "normal", "bulk")
 CHANNEL_FAMILIES = ("email",)
 HOUSEKEEPING_QUEUE = f"{QUEUE_PREFIX}.housekeeping"
+WEBHOOK_QUEUE = f"{QUEUE_PREFIX}.webhooks"
 QUEUE_NAMES = [
     *(f"{QUEUE_PREFIX}.{family}.{lane}" for family in CHANNEL_FAMILIES for lane in LANES),
     HOUSEKEEPING_QUEUE,
+    WEBHOOK_QUEUE,
 ]
 # Each with its own key: a queue without one is bound by the default key and gets every message.
 CELERY_TASK_QUEUES = [
@@ -317,6 +320,15 @@ PROGRESS_ALERT_SECONDS = env.integer("PROGRESS_ALERT_SECONDS", 300, minimum=10, 
 # Where the local mailbox of the embedded mode keeps its mail. Empty: no mailbox pages.
 MAILBOX_DIR = env.text("MAILBOX_DIR")
 
+# --- Webhooks ------------------------------------------------------------------------------------
+
+# Networks that webhooks may lead to although they are not public.
+WEBHOOK_ALLOWED_NETWORKS = env.networks("WEBHOOK_ALLOWED_NETWORKS")
+# Plain http, for developing: what is told travels in the clear.
+WEBHOOK_ALLOW_HTTP = env.boolean("WEBHOOK_ALLOW_HTTP", default=False)
+# Certificates of an authority of your own, in PEM, beside the public ones.
+WEBHOOK_CA_FILE = env.text("WEBHOOK_CA_FILE")
+
 # --- API -----------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
@@ -331,18 +343,6 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
-REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.TokenAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.HasScope"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "core.negotiation.JsonNegotiation",
-    "DEFAULT_PARSER_CLASSES": ["core.parsing.StrictJSONParser"],
-    "DEFAULT_PAGINATION_CLASS": "core.pagination.BoundedPagination",
-    "DEFAULT_SCHEMA_CLASS": "core.schema.ProblemAutoSchema",
-    "EXCEPTION_HANDLER": "core.api.problem_handler",
-    "UNAUTHENTICATED_USER": None,
-    "TEST_REQUEST_DEFAULT_FORMAT": "json",
-}
 SIMPLE_JWT = {
     "ALGORITHM": "HS256",
     "SIGNING_KEY": JWT_SIGNING_KEY,
@@ -351,25 +351,6 @@ SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=TOKEN_LIFETIME_MINUTES),
     # Clocks of several web servers differ a little; see `accounts.claims`.
     "LEEWAY": 10,
-}
-SPECTACULAR_SETTINGS = {
-    "TITLE": "Notification platform",
-    "DESCRIPTION": "Send notifications, follow them, and find out why.",
-    "VERSION": "1",
-    "OAS_VERSION": "3.1.1",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SERVE_AUTHENTICATION": [],
-    "SERVE_PERMISSIONS": [],
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
-    "SCHEMA_PATH_PREFIX": "/api/v1",
-    "APPEND_COMPONENTS": {"headers": HEADERS},
-    # Two things have a `status`: a name for each list of choices.
-    "ENUM_NAME_OVERRIDES": {
-        "MessageStatusEnum": "messaging.story.SHOWN_STATUSES",
-        "VersionStatusEnum": "templates_app.models.VersionStatus",
-    },
 }
 
 # --- Language, time, logs ------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from accounts.authentication import issue_token
 from core import tallies
-from messaging import delivery, doorbell, lines
+from messaging import delivery, doorbell, lines, outbox
 from messaging.channels import registry
 from templates_app.sending import ready_version
 from tests.factories import make_api_key, make_operator
@@ -47,6 +47,7 @@ def _clean_process() -> Iterator[None]:
     tallies.forget()
     # A rolled back test leaves its ids to the next one.
     ready_version.cache_clear()
+    outbox.forget()
     delivery.stopping.clear()
     yield
     registry.connections().close_idle(older_than=0)

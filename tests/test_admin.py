@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.models import ApiKey, Application, User
+from messaging.callbacks import endpoints
 from messaging.models import (
     Attachment,
     Attempt,
@@ -25,6 +26,8 @@ from messaging.models import (
     Sender,
     SenderGroup,
     SenderWindow,
+    WebhookDelivery,
+    WebhookEndpoint,
 )
 from templates_app.models import Template
 from tests.conftest import browser_of
@@ -67,6 +70,13 @@ def _one_of_each(adapter):
     MessageAttachment.objects.create(message=message, attachment=file, position=0)
     drain()
     Event.objects.create(message=message, kind=Event.Kind.CANCELLED, at=NOON)
+    issued = endpoints.create_endpoint(
+        application_id=message.application_id,
+        url="https://hooks.example.com/",
+        description="",
+        events=None,
+    )
+    endpoints.ping(issued.endpoint, now=NOON)
 
 
 @pytest.mark.parametrize("model", OURS, ids=lambda model: model.__name__)
@@ -98,7 +108,9 @@ def test_its_list_and_its_page_open(operator, model):
     assert operator.get(reverse(f"{name}_history", args=[row.pk])).status_code == 200
 
 
-@pytest.mark.parametrize("model", [User, Group, Application, ApiKey, Sender, SenderGroup, Template])
+@pytest.mark.parametrize(
+    "model", [User, Group, Application, ApiKey, Sender, SenderGroup, Template, WebhookEndpoint]
+)
 def test_its_form_for_a_new_one_opens(operator, model):
     name = f"admin:{model._meta.app_label}_{model._meta.model_name}_add"
 
@@ -106,7 +118,9 @@ def test_its_form_for_a_new_one_opens(operator, model):
 
 
 @pytest.mark.usefixtures("_one_of_each")
-@pytest.mark.parametrize("model", [Message, Attempt, Event, OtherRecipient, SenderWindow])
+@pytest.mark.parametrize(
+    "model", [Message, Attempt, Event, OtherRecipient, SenderWindow, WebhookDelivery]
+)
 def test_what_happened_cannot_be_added_changed_or_deleted(operator, model):
     name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
     row = model.objects.first()
@@ -125,6 +139,8 @@ def test_the_first_page_leads_everywhere(operator):
         Event,
         Sender,
         SenderGroup,
+        WebhookEndpoint,
+        WebhookDelivery,
         Template,
         Application,
         ApiKey,

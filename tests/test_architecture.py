@@ -56,6 +56,18 @@ ACCESS: dict[str, dict[str, str | None]] = {
         "delete": Scope.TEMPLATES_WRITE,
     },
     "api/v1/templates/<str:code>/versions/<int:number>/publish": {"post": Scope.TEMPLATES_WRITE},
+    "api/v1/webhooks": {"get": Scope.WEBHOOKS_MANAGE, "post": Scope.WEBHOOKS_MANAGE},
+    "api/v1/webhooks/<uuid:pk>": {
+        "get": Scope.WEBHOOKS_MANAGE,
+        "patch": Scope.WEBHOOKS_MANAGE,
+        "delete": Scope.WEBHOOKS_MANAGE,
+    },
+    "api/v1/webhooks/<uuid:pk>/rotate-secret": {"post": Scope.WEBHOOKS_MANAGE},
+    "api/v1/webhooks/<uuid:pk>/test": {"post": Scope.WEBHOOKS_MANAGE},
+    "api/v1/webhooks/<uuid:pk>/deliveries": {"get": Scope.WEBHOOKS_MANAGE},
+    "api/v1/webhooks/<uuid:pk>/deliveries/<uuid:delivery_pk>/replay": {
+        "post": Scope.WEBHOOKS_MANAGE
+    },
 }
 
 
@@ -121,7 +133,7 @@ def test_every_api_route_is_in_the_access_matrix_and_asks_for_its_scope():
     [(path, method) for path, methods in ACCESS.items() for method in methods if methods[method]],
 )
 def test_no_route_answers_without_a_token(client, path, method):
-    url = "/" + path.replace("<uuid:pk>", "01a20000-0000-7000-8000-000000000000")
+    url = "/" + re.sub("<uuid:[a-z_]+>", "01a20000-0000-7000-8000-000000000000", path)
     url = url.replace("<str:code>", "welcome").replace("<int:number>", "1")
 
     response = getattr(client, method)(url)

@@ -1,5 +1,23 @@
 """The operators' pages. What they do is done by `intake`, `senders` and `story`."""
 
-from messaging.admin import attachments, batches, history, messages, quotas, senders
+from messaging.admin import (
+    attachments,
+    batches,
+    history,
+    messages,
+    quotas,
+    senders,
+    webhook_log,
+    webhooks,
+)
 
-__all__ = ["attachments", "batches", "history", "messages", "quotas", "senders"]
+__all__ = [
+    "attachments",
+    "batches",
+    "history",
+    "messages",
+    "quotas",
+    "senders",
+    "webhook_log",
+    "webhooks",
+]

@@ -16,8 +16,10 @@ from messaging.models.message import (
 )
 from messaging.models.sender import Sender
 from messaging.models.sender_window import SenderWindow
+from messaging.models.webhook import PING, WebhookDelivery, WebhookEndpoint, WebhookEvent
 
 __all__ = [
+    "PING",
     "WAITING_REASONS",
     "Attachment",
     "Attempt",
@@ -37,4 +39,7 @@ __all__ = [
     "SenderGroup",
     "SenderWindow",
     "Status",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "WebhookEvent",
 ]

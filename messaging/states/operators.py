@@ -9,7 +9,7 @@ from django.db.models import F, OuterRef, Subquery, Value
 from django.db.models.functions import Coalesce
 
 from messaging.models import Event, Message, Reason, Status
-from messaging.states.machine import CAN_GO_AGAIN, MAY_HAVE_ARRIVED, move
+from messaging.states.machine import CAN_GO_AGAIN, MAY_HAVE_ARRIVED, move, move_and_tell
 
 
 def resend_many(
@@ -78,9 +78,10 @@ def cancel_some_of(batch_id: UUID, *, limit: int, now: datetime, actor_id: int |
         pending = Message.objects.filter(batch=batch_id, status=Status.PENDING).order_by("pk")
         locked = pending.select_for_update(skip_locked=True)
         ids = list(locked.values_list("pk", flat=True)[:limit])
-        move(
+        move_and_tell(
             Message.objects.filter(pk__in=ids),
             Status.CANCELLED,
+            now=now,
             reason="",
             reason_detail="",
             finished_at=now,
@@ -95,9 +96,10 @@ def cancel(message_id: UUID, *, now: datetime, actor_id: int | None) -> bool:
     """pending -> cancelled, by a caller or an operator. False when it is not pending any more: then
     it is sent, or was."""
     with transaction.atomic():
-        won = move(
+        won = move_and_tell(
             Message.objects.filter(pk=message_id),
             Status.CANCELLED,
+            now=now,
             reason="",
             reason_detail="",
             finished_at=now,

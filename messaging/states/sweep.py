@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 
 from messaging.models import Attempt, Event, Message, Policy, Reason, Status
-from messaging.states.machine import move, record
+from messaging.states.machine import move, move_and_tell, record
 
 
 def recover_leases(*, now: datetime, limit: int = 1000) -> int:
@@ -33,9 +33,10 @@ def recover_leases(*, now: datetime, limit: int = 1000) -> int:
         in_doubt = set(doubts.values())
         unsent = overdue.keys() - in_doubt
         Attempt.objects.filter(pk__in=doubts, unknown_at=None).update(unknown_at=now)
-        move(
+        move_and_tell(
             Message.objects.filter(pk__in=in_doubt),
             Status.UNKNOWN,
+            now=now,
             reason="",
             reason_detail="Its worker was lost while a provider may have had it.",
             leased_until=None,
@@ -83,9 +84,10 @@ def settle_unknown(*, now: datetime, limit: int = 1000) -> int:
                     due_at=now,
                 )
             else:
-                move(
+                move_and_tell(
                     still,
                     Status.FAILED,
+                    now=now,
                     reason=Reason.UNKNOWN_OUTCOME,
                     reason_detail="No answer came; it may have arrived.",
                     finished_at=now,

@@ -57,7 +57,7 @@ def test_a_worker_serves_every_lane_unless_told(entrypoint):
     )
     started = (
         "celery -A notification_platform worker -P threads -c 8 "
-        f"-Q {queues},notifications.housekeeping"
+        f"-Q {queues},notifications.housekeeping,notifications.webhooks"
     )
 
     assert entrypoint("worker") == (0, [CHECKED, started, "metrics "], "")
@@ -88,7 +88,8 @@ def test_a_worker_of_an_unknown_lane_does_not_start(entrypoint):
 
     assert (status, lines) == (1, [CHECKED])
     assert errors == (
-        "WORKER_LANES: There is no lane 'fast'. There is: high, normal, bulk, housekeeping.\n"
+        "WORKER_LANES: There is no lane 'fast'. "
+        "There is: high, normal, bulk, housekeeping, webhooks.\n"
     )
 
 

@@ -26,6 +26,11 @@ class Production(Installation):
             broker_url=with_port(rabbitmq_url, self.broker_proxy.port),
             redis_url=redis_url,
         )
+        # Receivers of webhooks are on loopback here.
+        self.environment |= {
+            "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
+            "WEBHOOK_ALLOW_HTTP": "true",
+        }
 
     def __enter__(self) -> "Production":
         try:
@@ -57,7 +62,8 @@ class Production(Installation):
         self.drop()
         with Connection(self.rabbitmq_url) as broker:
             channel: Any = broker.default_channel
-            for queue in ("email.high", "email.normal", "email.bulk", "housekeeping"):
+            queues = ("email.high", "email.normal", "email.bulk", "housekeeping", "webhooks")
+            for queue in queues:
                 channel.queue_delete(f"{self.database}.{queue}")
             channel.exchange_delete(self.database)
 

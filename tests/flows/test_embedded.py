@@ -15,19 +15,22 @@ from pathlib import Path
 
 import psutil
 import pytest
+from standardwebhooks.webhooks import Webhook
 
 from tests.imitations.ports import free_port
+from tests.imitations.webhook_receiver import WebhookReceiver
 from tests.installation import until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 class Embedded:
-    def __init__(self, data: Path, port: int) -> None:
+    def __init__(self, data: Path, port: int, **extra: str) -> None:
         self.port = port
         # As a login shell has it, and with what must not lead it astray.
         environment = {"PATH": os.environ["PATH"], "HOME": str(data), "PYTHONUNBUFFERED": "1"}
         environment["DATABASE_URL"] = "postgres://nobody@127.0.0.1:1/nothing"
+        environment |= extra
         command = (sys.executable, "-m", "notification_platform.embedded")
         self.process = subprocess.Popen(
             [*command, "--port", str(port), "--data", str(data)],
@@ -178,3 +181,29 @@ def test_a_second_one_on_the_same_data_is_refused(tmp_path):
             said, _ = second.process.communicate(timeout=20)
 
     assert f"running already (process {running.process.pid})" in said
+
+
+def test_it_tells_a_receiver_on_the_same_machine_when_it_may(tmp_path):
+    def call(path, body, token=""):
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+        url = f"http://127.0.0.1:{running.port}/api/v1/{path}"
+        request = urllib.request.Request(url, json.dumps(body).encode(), headers)
+        return json.load(urllib.request.urlopen(request, timeout=10))
+
+    allowed = {"WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8", "WEBHOOK_ALLOW_HTTP": "true"}
+    with WebhookReceiver() as receiver, Embedded(tmp_path, free_port(), **allowed) as running:
+        told = running.read_until("runs until Ctrl-C")
+        names = ("api_key", "api_secret")
+        keys = {name: re.search(rf'"{name}": "(\S+)"', told)[1] for name in names}
+        token = call("auth/token", keys)["access_token"]
+        secret = call("webhooks", {"url": receiver.url}, token)["secret"]
+        message = {"to": "ann@example.com", "subject": "Hello", "content": "<p>Hello</p>"}
+        # One second passes until an endpoint is known to every part.
+        time.sleep(1.1)
+        message_id = call("messages/email/send", message, token)["id"]
+        until(lambda: bool(receiver.heard), seconds=20, what="told")
+        running.stop()
+
+    (heard,) = receiver.heard
+    body = Webhook(secret).verify(heard.body, heard.headers)
+    assert (body["type"], body["data"]["id"]) == ("message.success", message_id)

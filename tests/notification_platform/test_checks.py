@@ -20,6 +20,8 @@ def found():
         ("CREDENTIALS_KEYS", ["no key"], "configuration.E005"),
         ("ALLOWED_HOSTS", ["*"], "configuration.W005"),
         ("REDIS_URL", "", "configuration.W003"),
+        ("WEBHOOK_CA_FILE", "/nowhere/ca.pem", "configuration.E006"),
+        ("WEBHOOK_ALLOW_HTTP", True, "configuration.W006"),
         ("MESSAGE_ID_DOMAIN", "notifications.localhost", "configuration.W004"),
         ("ATTACHMENT_TYPES", ["pdf", "exe"], "configuration.E010"),
     ],

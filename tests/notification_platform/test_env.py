@@ -117,3 +117,13 @@ def test_a_process_with_nonsense_does_not_start(name, said):
 
     assert done.returncode != 0
     assert said in done.stderr
+
+
+def test_networks_are_read_and_nonsense_is_named(variable):
+    variable("10.0.0.0/8, fd00::/8")
+    found = env.networks("SETTING")
+    variable("10.0.0.1/8")
+
+    assert [str(network) for network in found] == ["10.0.0.0/8", "fd00::/8"]
+    with pytest.raises(ImproperlyConfigured, match=r"SETTING holds '10\.0\.0\.1/8', no network"):
+        env.networks("SETTING")

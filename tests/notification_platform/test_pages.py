@@ -155,6 +155,12 @@ def test_every_operation_is_in_the_schema(client):
         "/api/v1/templates/{code}/rollback",
         "/api/v1/templates/{code}/versions",
         "/api/v1/templates/{code}/versions/{number}",
+        "/api/v1/webhooks",
+        "/api/v1/webhooks/{id}",
+        "/api/v1/webhooks/{id}/deliveries",
+        "/api/v1/webhooks/{id}/deliveries/{delivery_pk}/replay",
+        "/api/v1/webhooks/{id}/rotate-secret",
+        "/api/v1/webhooks/{id}/test",
         "/api/v1/templates/{code}/versions/{number}/publish",
     }
 
