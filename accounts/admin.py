@@ -20,7 +20,7 @@ from unfold.enums import ActionVariant
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from accounts import keys
-from accounts.forms import ApiKeyForm
+from accounts.forms import ApiKeyForm, ApplicationForm
 from accounts.models import ApiKey, Application, User
 from core.errors import DomainError
 from core.labels import label
@@ -56,10 +56,11 @@ class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
 
 @admin.register(Application)
 class ApplicationAdmin(ModelAdmin):
+    form = ApplicationForm
     list_display = ["name", "description", "is_active", "created_at"]
     list_filter = ["is_active"]
     search_fields = ["name"]
-    fields = ["name", "description", "is_active", "created_at"]
+    fields = ["name", "description", "is_active", "allowed_recipients", "created_at"]
     readonly_fields = ["created_at"]
 
     def has_delete_permission(self, request: HttpRequest, obj: Application | None = None) -> bool:

@@ -1,5 +1,6 @@
 """Bearer tokens: short-lived, ours only, and worth nothing once their key is revoked."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -34,6 +35,7 @@ class Caller:
     key_id: str
     kind: str
     scopes: frozenset[str]
+    allowed_recipients: Sequence[str] = ()
 
     is_authenticated = True
 
@@ -98,7 +100,14 @@ def find_caller(token: Token, *, meta: dict[str, Any], now: datetime) -> Caller:
             )
     if found.is_use_due:
         record_use(found.pk, now=now)
-    return Caller(found.application_id, found.pk, found.key_id, found.kind, found.scopes)
+    return Caller(
+        found.application_id,
+        found.pk,
+        found.key_id,
+        found.kind,
+        found.scopes,
+        found.allowed_recipients,
+    )
 
 
 def _refusal() -> ProblemError:

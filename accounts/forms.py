@@ -1,4 +1,4 @@
-"""How the admin asks for what a key may do."""
+"""How the admin asks for what keys and applications may do."""
 
 from typing import Any
 
@@ -9,7 +9,8 @@ from unfold.widgets import (
     UnfoldAdminTextareaWidget,
 )
 
-from accounts.models import ApiKey, Scope
+from accounts.models import ApiKey, Application, Scope
+from accounts.recipients import parse_allowed
 
 
 class LinesField(forms.CharField):
@@ -43,3 +44,25 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = ApiKey
         fields = ["application", "name", "kind", "scopes", "allowed_networks", "expires_at"]
+
+
+class ApplicationForm(forms.ModelForm):  # type: ignore[type-arg]
+    allowed_recipients = LinesField(
+        label=_("Allowed recipients"),
+        required=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
+        help_text=_(
+            "For staging: only these are written to. An address, @example.com or *.example.com, "
+            "one a line. Empty: everybody."
+        ),
+    )
+
+    class Meta:
+        model = Application
+        fields = ["name", "description", "is_active", "allowed_recipients"]
+
+    def clean_allowed_recipients(self) -> list[str]:
+        try:
+            return [parse_allowed(line) for line in self.cleaned_data["allowed_recipients"]]
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from error

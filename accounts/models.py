@@ -6,6 +6,17 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from accounts.networks import parse_network
+from accounts.recipients import parse_allowed
+
+
+def validate_recipients(value: object) -> None:
+    if not isinstance(value, list):
+        raise ValidationError(_("Give a list of addresses and domains."))
+    for text in value:
+        try:
+            parse_allowed(text)
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
 
 
 class User(AbstractUser):
@@ -26,6 +37,16 @@ class Application(models.Model):
         default=True,
         help_text=_("Switched off, all its keys and tokens stop at once."),
     )
+    allowed_recipients = models.JSONField(
+        _("allowed recipients"),
+        default=list,
+        blank=True,
+        validators=[validate_recipients],
+        help_text=_(
+            "For staging: only these are written to. An address, @example.com or *.example.com, "
+            "one a line. Empty: everybody."
+        ),
+    )
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
 
     class Meta:
@@ -42,6 +63,8 @@ class Scope(models.TextChoices):
     MESSAGES_READ = "messages:read", _("read messages")
     TEMPLATES_READ = "templates:read", _("read templates")
     TEMPLATES_WRITE = "templates:write", _("write and publish templates")
+    SUPPRESSIONS_READ = "suppressions:read", _("read the suppression list")
+    SUPPRESSIONS_WRITE = "suppressions:write", _("add to and remove from the suppression list")
 
 
 def validate_scopes(value: object) -> None:

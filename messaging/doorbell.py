@@ -35,6 +35,8 @@ Bell = tuple[str, str]
 SWEEP: Bell = ("", "sweep")
 # The next one is near.
 SWEEP_HINT_SECONDS = 5
+# Tells of reports that wait to be processed.
+REPORTS: Bell = ("", "reports")
 
 
 def queue_name(channel: str, lane: str) -> str:
@@ -49,6 +51,12 @@ def ring(*, channel: str, lane: str) -> None:
 def ring_sweep() -> None:
     """Ask for a sweep. Never waits, never raises."""
     _ringer().ring(SWEEP)
+
+
+def ring_reports() -> None:
+    """After the open transaction commits, have reports of providers processed. Never waits, never
+    raises."""
+    transaction.on_commit(lambda: _ringer().ring(REPORTS))
 
 
 class Ringer:
@@ -93,6 +101,8 @@ def publish(bell: Bell) -> None:
     channel, lane = bell
     if bell == SWEEP:
         _hint("messaging.sweep", {}, settings.HOUSEKEEPING_QUEUE, seconds=SWEEP_HINT_SECONDS)
+    elif bell == REPORTS:
+        _hint("messaging.process_reports", {}, settings.HOUSEKEEPING_QUEUE, seconds=HINT_SECONDS)
     else:
         kwargs = {"channel": channel, "lane": lane}
         _hint("messaging.drain", kwargs, queue_name(channel, lane), seconds=HINT_SECONDS)

@@ -12,14 +12,16 @@ from django.db import connection, models, transaction
 from core.crash import crash_at
 from core.database import as_moment, prepared_cursor
 from core.errors import FieldError
-from messaging import doorbell, metrics
+from messaging import doorbell, metrics, recipients
 from messaging.channels.base import Channel, EmailContent
 from messaging.models import Lane, Message, OtherRecipient, Policy
+from messaging.recipients import Fence
 from templates_app import sending
 from templates_app.rendering import Rendered
 from templates_app.sending import Prepared, Wanted
 
 LIFETIME = timedelta(hours=72)
+ANYBODY = Fence()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +52,13 @@ def accept_email(
     request_id: str,
     now: datetime,
     template: Wanted | None = None,
+    fence: Fence = ANYBODY,
 ) -> Accepted:
     """Store one e-mail in one transaction and wake a worker. `content` is validated already; with a
     `template` it has no text of its own.
 
-    Raises `DomainError` for a template that there is not, and for wrong variables."""
+    Raises `DomainError` for a template that there is not, for wrong variables, and for recipients
+    that must not be written to."""
     if template is None:
         message = _message(content, handling, now=now)
         warnings: Sequence[FieldError] = ()
@@ -67,8 +71,12 @@ def accept_email(
     message.application_id = application_id
     message.api_key_id = api_key_id
     message.request_id = request_id
+    judgement = recipients.judge(
+        content, channel=message.channel, application_id=application_id, fence=fence, now=now
+    )
+    message.only_sender_id = judgement.only_sender_id
     store_email(message, content)
-    return Accepted(message, warnings)
+    return Accepted(message, [*warnings, *judgement.warnings])
 
 
 def filled(content: EmailContent, rendered: Rendered) -> EmailContent:

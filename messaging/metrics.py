@@ -26,11 +26,15 @@ LATENCY_SECONDS = Histogram(
     ["channel", "lane"],
     buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600, 86_400),
 )
+FEEDBACK = Counter(
+    "notifications_feedback", "What providers reported.", ["sender", "kind", "result"]
+)
 
 # To look a child up by its labels costs as much as to count with it.
 hand_over_seconds = cache(HAND_OVER_SECONDS.labels)
 latency_seconds = cache(LATENCY_SECONDS.labels)
 attempts = cache(ATTEMPTS.labels)
+feedback = cache(FEEDBACK.labels)
 
 # Each in the order of an index, so that the oldest is the oldest however many there are.
 _FOUND = """

@@ -17,7 +17,7 @@ from django.db import (
 
 from core.database import prepared_cursor
 from core.masking import mask_addresses
-from messaging import metrics, retries, states
+from messaging import doorbell, metrics, retries, states
 from messaging.attempts import (
     CLOSE_ACCEPTED,
     INTERNAL_ERROR,
@@ -39,7 +39,8 @@ from messaging.channels.base import (
     SenderFailure,
     TemporaryFailure,
 )
-from messaging.models import Attempt, Reason
+from messaging.channels.simulator import SimulatedEmail
+from messaging.models import Attempt, ProviderReport, Reason
 from messaging.sender_health import Health
 from messaging.states import SUCCEED, Success, success_values
 
@@ -81,7 +82,9 @@ def commit(
 def _commit_together(
     outcomes: Sequence[Outcome], marks: Sequence[Mark], health: Health, may_be_late: bool
 ) -> tuple[set[int], set[UUID]]:
-    is_simple = not may_be_late and all(isinstance(o.result, Receipt) for o in outcomes)
+    is_simple = not may_be_late and all(
+        isinstance(o.result, Receipt) and not o.result.report for o in outcomes
+    )
     if is_simple and connection.vendor == "postgresql":
         started = _commit_at_once(outcomes, marks)
         try:
@@ -124,6 +127,7 @@ def _record(outcomes: Sequence[Outcome], *, health: Health, may_be_late: bool) -
         if may_be_late:
             states.note_late([o.job.claim.message.pk for o in taken], now=taken[-1].at)
         states.succeed(_successes(taken))
+        store_simulated(taken)
     for outcome in outcomes:
         if isinstance(outcome.result, OutcomeUnknown | PermanentFailure | TemporaryFailure):
             _move(outcome, outcome.result)
@@ -131,10 +135,25 @@ def _record(outcomes: Sequence[Outcome], *, health: Health, may_be_late: bool) -
     return {o.job.sender.pk for o in outcomes if _is_out(o, health)}
 
 
+def store_simulated(taken: Sequence[Outcome]) -> None:
+    """What the simulator will report, as if it had been posted by a provider."""
+    reports = [
+        ProviderReport(sender=o.job.sender, body=o.result.report, received_at=o.at, due_at=o.at)
+        for o in taken
+        if isinstance(o.result, Receipt) and o.result.report
+    ]
+    if reports:
+        ProviderReport.objects.bulk_create(reports)
+        doorbell.ring_reports()
+
+
 def _is_out(outcome: Outcome, health: Health) -> bool:
     """What the outcome says of the sender. A message's own failure says that it works."""
     sender, result = outcome.job.sender, outcome.result
     if isinstance(result, OutcomeUnknown) and result.kind == INTERNAL_ERROR:
+        return False
+    if sender.adapter == SimulatedEmail.name:
+        # It fails when it is asked to, and is always well.
         return False
     if isinstance(result, SenderFailure | OutcomeUnknown):
         return health.failed(sender, result, now=outcome.at)

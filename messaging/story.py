@@ -33,7 +33,8 @@ AFTER_EVENT: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One state and since when. `sender` is empty where none was involved."""
+    """One state and since when; after a `success` also what the provider reported. `sender` is
+    empty where none was involved."""
 
     at: datetime
     status: str
@@ -80,6 +81,11 @@ def _steps(message: Message) -> Iterator[Step]:
         why = event.details.get("why") or event.details.get("reason") or ""
         label = str(Event.Kind(event.kind).label).capitalize()
         yield Step(event.at, AFTER_EVENT[event.kind], f"{label}: {why}" if why else f"{label}.")
+    for news in message.feedback_events.select_related("sender").order_by("at", "pk"):
+        told = f"Reported by {news.sender.name}"
+        about = f" of {news.recipient}" if news.recipient else ""
+        words = f": {news.words}" if news.words else "."
+        yield Step(news.at, news.kind, f"{told}{about}{words}", news.sender.name)
 
 
 def _told(attempt: Attempt) -> str:

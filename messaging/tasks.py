@@ -1,10 +1,15 @@
 """What workers are woken for. Every task may run twice, late, or never."""
 
+import time
+
 from celery import shared_task
 
 from core.clock import database_clock
 from core.database import forget_plans
-from messaging import delivery, doorbell, metrics, states
+from messaging import delivery, doorbell, metrics, receipts, states
+
+# How long one task processes reports before it lets others have the worker.
+REPORTS_SECONDS = 10.0
 
 
 @shared_task(name="messaging.drain", ignore_result=True)
@@ -23,11 +28,27 @@ def sweep(**_: object) -> None:
     look_around()
 
 
+@shared_task(name="messaging.process_reports", ignore_result=True)
+def process_reports(**_: object) -> None:
+    """Apply what providers reported. What is left over is found by the sweep."""
+    clock, ends_at = database_clock(), time.monotonic() + REPORTS_SECONDS
+    while receipts.process_due(clock=clock) == receipts.BATCH and time.monotonic() < ends_at:
+        pass
+
+
+@shared_task(name="messaging.tidy", ignore_result=True)
+def tidy(**_: object) -> None:
+    """Delete what is kept for a time only."""
+    receipts.tidy(now=database_clock()())
+
+
 def look_around() -> None:
     """One sweep. Any number at the same time do each other no harm: every move is conditional, no
     lock is waited for. That finds nothing costs 2 ms, so nothing guards against many of them."""
     clock = database_clock()
     states.recover_leases(now=clock())
     states.settle_unknown(now=clock())
+    if receipts.is_due(now=clock()):
+        doorbell.ring_reports()
     for channel, lane in metrics.due_lanes():
         doorbell.ring(channel=channel, lane=lane)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 from django.db.models import QuerySet
@@ -12,12 +13,13 @@ from rest_framework.viewsets import GenericViewSet, ViewSet
 
 from accounts.authentication import caller_of
 from accounts.models import Scope
-from accounts.permissions import HasScope, MaySendForReal
 from core.errors import Code, FieldError
 from core.middleware import request_id_of
 from core.problems import ProblemError
 from messaging import intake, search
 from messaging.models import Message, OtherRecipient
+from messaging.recipient_doors import fence_of, pointers_as_given
+from messaging.recipients import as_given
 from messaging.serializers import (
     Accepted,
     EmailRequest,
@@ -32,7 +34,6 @@ PAGE_PARAMETERS = frozenset({"page", "page_size", "cursor"})
 
 
 class EmailViewSet(ViewSet):
-    permission_classes = (HasScope, MaySendForReal)
     required_scopes = {"create": Scope.MESSAGES_SEND}
 
     @extend_schema(
@@ -85,15 +86,19 @@ class EmailViewSet(ViewSet):
         asked = EmailRequest(data=request.data)
         asked.is_valid(raise_exception=True)
         caller = caller_of(request)
-        accepted = intake.accept_email(
-            application_id=caller.application_id,
-            api_key_id=caller.api_key_id,
-            content=asked.email_content(),
-            handling=asked.handling(),
-            request_id=request_id_of(request),
-            now=timezone.now(),
-            template=asked.wanted_template(),
-        )
+        with pointers_as_given(request.data):
+            accepted = intake.accept_email(
+                application_id=caller.application_id,
+                api_key_id=caller.api_key_id,
+                content=asked.email_content(),
+                handling=asked.handling(),
+                request_id=request_id_of(request),
+                now=timezone.now(),
+                template=asked.wanted_template(),
+                fence=fence_of(caller),
+            )
+        if accepted.warnings:
+            accepted = replace(accepted, warnings=as_given(accepted.warnings, request.data))
         return Response(Accepted(accepted).data, status=status.HTTP_202_ACCEPTED)
 
 
@@ -122,7 +127,7 @@ class MessageViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericVi
         application_id = caller_of(self.request).application_id
         rows = Message.objects.filter(application=application_id)
         # Of the version its number only: its texts are as large as the messages.
-        return rows.select_related("sender", "template_version__template").defer(
+        return rows.select_related("sender", "only_sender", "template_version__template").defer(
             *(f"template_version__{name}" for name in TEXTS_OF_A_VERSION)
         )
 

@@ -219,6 +219,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 1.0,
         "options": {"queue": HOUSEKEEPING_QUEUE, "expires": 5, "expiration": 5},
     },
+    "tidy": {
+        "task": "messaging.tidy",
+        "schedule": 3600.0,
+        "options": {"queue": HOUSEKEEPING_QUEUE, "expires": 3000, "expiration": 3000},
+    },
 }
 # Prometheus endpoint of a worker process; 0 switches it off.
 WORKER_METRICS_PORT = env.integer("WORKER_METRICS_PORT", 0, minimum=0, maximum=65_535)

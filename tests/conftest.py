@@ -9,7 +9,7 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from accounts.authentication import issue_token
-from messaging import delivery, doorbell, lines
+from messaging import delivery, doorbell, lines, suppressions
 from messaging.channels import registry
 from templates_app.sending import ready_version
 from tests.factories import make_api_key, make_operator
@@ -46,6 +46,7 @@ def _clean_process() -> Iterator[None]:
     # A rolled back test leaves its ids to the next one.
     ready_version.cache_clear()
     delivery.stopping.clear()
+    suppressions.forget_emptiness()
     yield
     registry.connections().close_idle(older_than=0)
     lines.PACE.clear()

@@ -11,8 +11,10 @@ from messaging.models.message import (
     Reason,
     Status,
 )
+from messaging.models.report import FeedbackEvent, ProviderReport, SenderHook
 from messaging.models.sender import Sender
 from messaging.models.sender_window import SenderWindow
+from messaging.models.suppression import Suppression
 
 __all__ = [
     "WAITING_REASONS",
@@ -20,13 +22,17 @@ __all__ = [
     "ChannelChoices",
     "Event",
     "Feedback",
+    "FeedbackEvent",
     "Lane",
     "Message",
     "OtherRecipient",
     "Policy",
+    "ProviderReport",
     "Reason",
     "Sender",
     "SenderGroup",
+    "SenderHook",
     "SenderWindow",
     "Status",
+    "Suppression",
 ]

@@ -14,6 +14,7 @@ from django.db.models import F, QuerySet, Value
 from django.db.models.functions import Least
 
 from core.database import as_moment, read_moments_fast
+from messaging.channels.partial import Partial
 from messaging.models import Event, Message, Reason, Status
 from messaging.states.machine import MAX_CLAIMS, UNKNOWN_REST, move, record
 
@@ -47,6 +48,14 @@ class Claim:
 
     message: HeldMessage | Message
     lease_token: int
+    # Set when some of its recipients are left out.
+    partial: Partial | None = None
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What goes to the provider."""
+        content: dict[str, Any] = self.partial.content if self.partial else self.message.content
+        return content
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +132,7 @@ def _held_message(row: Sequence[Any]) -> HeldMessage:
 
 
 def fail_unsent(
-    messages: Sequence[HeldMessage], *, reason: Reason, detail: str, now: datetime
+    messages: Sequence[HeldMessage | Message], *, reason: Reason, detail: str, now: datetime
 ) -> None:
     """sending -> failed, by the drain that claimed them and hands none of them over."""
     with transaction.atomic():
