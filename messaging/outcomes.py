@@ -31,6 +31,7 @@ from messaging.attempts import (
     without_words,
     word_of,
 )
+from messaging.bounces import suppress_bounced
 from messaging.channels.base import (
     DeliveryError,
     OutcomeUnknown,
@@ -83,7 +84,8 @@ def _commit_together(
     outcomes: Sequence[Outcome], marks: Sequence[Mark], health: Health, may_be_late: bool
 ) -> tuple[set[int], set[UUID]]:
     is_simple = not may_be_late and all(
-        isinstance(o.result, Receipt) and not o.result.report for o in outcomes
+        isinstance(o.result, Receipt) and not (o.result.report or o.result.refused)
+        for o in outcomes
     )
     if is_simple and connection.vendor == "postgresql":
         started = _commit_at_once(outcomes, marks)
@@ -131,6 +133,7 @@ def _record(outcomes: Sequence[Outcome], *, health: Health, may_be_late: bool) -
     for outcome in outcomes:
         if isinstance(outcome.result, OutcomeUnknown | PermanentFailure | TemporaryFailure):
             _move(outcome, outcome.result)
+    suppress_bounced(outcomes)
     # After the messages' rows, see `Health`.
     return {o.job.sender.pk for o in outcomes if _is_out(o, health)}
 

@@ -11,14 +11,19 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.models import ApiKey, Application, User
+from messaging.hooks import hook_token
 from messaging.models import (
     Attempt,
     Event,
+    Feedback,
+    FeedbackEvent,
     Message,
     OtherRecipient,
+    ProviderReport,
     Sender,
     SenderGroup,
     SenderWindow,
+    Suppression,
 )
 from templates_app.models import Template
 from tests.conftest import browser_of
@@ -31,6 +36,7 @@ from tests.factories import (
     make_operator,
     make_sender,
     make_staff,
+    make_suppression,
     make_version,
 )
 
@@ -54,6 +60,13 @@ def _one_of_each(adapter):
     OtherRecipient.objects.create(message=message, role="cc", address="bob@example.com")
     drain()
     Event.objects.create(message=message, kind=Event.Kind.CANCELLED, at=NOON)
+    sender = make_sender()
+    hook_token(sender)
+    ProviderReport.objects.create(sender=sender, body=b"{}")
+    FeedbackEvent.objects.create(
+        message=message, sender=sender, kind=Feedback.DELIVERED, at=NOON, key="1"
+    )
+    make_suppression()
 
 
 @pytest.mark.parametrize("model", OURS, ids=lambda model: model.__name__)
@@ -85,7 +98,9 @@ def test_its_list_and_its_page_open(operator, model):
     assert operator.get(reverse(f"{name}_history", args=[row.pk])).status_code == 200
 
 
-@pytest.mark.parametrize("model", [User, Group, Application, ApiKey, Sender, SenderGroup, Template])
+@pytest.mark.parametrize(
+    "model", [User, Group, Application, ApiKey, Sender, SenderGroup, Suppression, Template]
+)
 def test_its_form_for_a_new_one_opens(operator, model):
     name = f"admin:{model._meta.app_label}_{model._meta.model_name}_add"
 
@@ -93,7 +108,9 @@ def test_its_form_for_a_new_one_opens(operator, model):
 
 
 @pytest.mark.usefixtures("_one_of_each")
-@pytest.mark.parametrize("model", [Message, Attempt, Event, OtherRecipient, SenderWindow])
+@pytest.mark.parametrize(
+    "model", [Message, Attempt, Event, OtherRecipient, SenderWindow, ProviderReport, FeedbackEvent]
+)
 def test_what_happened_cannot_be_added_changed_or_deleted(operator, model):
     name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
     row = model.objects.first()
@@ -110,6 +127,8 @@ def test_the_first_page_leads_everywhere(operator):
         Message,
         Attempt,
         Event,
+        Suppression,
+        ProviderReport,
         Sender,
         SenderGroup,
         Template,

@@ -4,6 +4,7 @@ from django.db.models.functions import Lower, Now
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Application
+from core.masking import mask_addresses
 from core.vocabulary import Channel as ChannelChoices
 
 
@@ -66,4 +67,4 @@ class Suppression(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.reason} {self.pk}"
+        return f"{mask_addresses(self.address)} ({self.reason})"

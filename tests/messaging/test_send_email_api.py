@@ -3,6 +3,8 @@ import json
 import pytest
 
 from messaging.models import Message, OtherRecipient
+from tests.conftest import client_for
+from tests.factories import make_api_key
 
 URL = "/api/v1/messages/email/send"
 LEAST = {"to": "user@example.com", "subject": "测试邮件", "content": "<h1>Hello World</h1>"}
