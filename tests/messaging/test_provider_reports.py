@@ -6,59 +6,17 @@ import pytest
 import requests
 from django.test import Client
 
-from messaging import hooks, receipts
+from messaging import hooks, tasks
 from messaging.models import (
     Attempt,
     FeedbackEvent,
     ProviderReport,
     SenderHook,
-    Status,
     Suppression,
 )
-from tests.factories import NOON, make_message, make_sender, reloaded
-from tests.imitations.webhook_signatures import secret_of
+from tests.factories import NOON, make_sender, reloaded
 from tests.imitations.webhooks import BACKENDS, post_of
-
-ANN = "ann@example.com"
-KEYS = {
-    "mailersend": "api_token",
-    "mailtrap": "api_token",
-    "postmark": "server_token",
-}
-
-
-def provider_sender(backend, **overrides):
-    secret = secret_of(backend)
-    credentials = {KEYS.get(backend, "api_key"): secret, "webhook_secret": secret}
-    if backend == "mailjet":
-        credentials["secret_key"] = "key"
-    fields = {"adapter": "anymail", "options": {"backend": backend}, "credentials": credentials}
-    return make_sender(**fields | overrides)
-
-
-def sent_by(sender, **overrides):
-    """A message that went out by `sender`, and its attempt."""
-    message = make_message(status=Status.SUCCESS, sender=sender, **overrides)
-    attempt = Attempt.objects.create(
-        message=message,
-        sender=sender,
-        lease_token=1,
-        started_at=NOON,
-        finished_at=NOON,
-        outcome="accepted",
-        provider_message_id="provider-1",
-    )
-    return message, attempt
-
-
-def path_of(sender):
-    return f"/hooks/{hooks.hook_token(sender)}/reports"
-
-
-def process(now=NOON):
-    """All that is due, and all that wants to look again later."""
-    ProviderReport.objects.filter(processed_at=None).update(due_at=now)
-    return receipts.process_due(clock=lambda: now)
+from tests.messaging.reporting import ANN, path_of, process, provider_sender, sent_by
 
 
 @pytest.fixture
@@ -289,8 +247,6 @@ def test_a_thousand_fields_of_a_form_are_no_fault_of_ours(client):
 def test_a_worker_is_woken_and_the_sweep_finds_what_no_hint_told_of(
     client, bells, django_capture_on_commit_callbacks
 ):
-    from messaging import tasks
-
     sender = provider_sender("postmark")
     with django_capture_on_commit_callbacks(execute=True):
         send(client, path_of(sender), post_of("postmark", "delivered", recipient=ANN))
