@@ -28,7 +28,8 @@ _FIND = """
 """
 _FIND_POSTGRESQL = _FIND.format(among="address = ANY(%s::text[])")
 
-_empty_until = 0.0
+# On the monotonic clock: until when there are none, and until when nobody looks again.
+_empty_until = _looked_until = 0.0
 
 # An address and whose mail it must not get; None: nobody's.
 Found = set[tuple[str, int | None]]
@@ -54,10 +55,12 @@ def find(
 
 def find_for_many(*, channel: str, addresses: Collection[str], now: datetime) -> Found:
     """The same for a batch of several applications; notes when there are none at all."""
-    global _empty_until
+    global _empty_until, _looked_until
     found = _find(channel, addresses, now)
-    if not found and not Suppression.objects.exists():
-        _empty_until = time.monotonic() + EMPTY_FOR
+    if not found and time.monotonic() >= _looked_until:
+        _looked_until = time.monotonic() + EMPTY_FOR
+        if not Suppression.objects.exists():
+            _empty_until = _looked_until
     return found
 
 
@@ -68,8 +71,8 @@ def are_none() -> bool:
 
 def forget_emptiness() -> None:
     """In this process: something was added."""
-    global _empty_until
-    _empty_until = 0.0
+    global _empty_until, _looked_until
+    _empty_until = _looked_until = 0.0
 
 
 def _find(channel: str, addresses: Collection[str], now: datetime) -> Found:

@@ -59,9 +59,9 @@ class SuppressionForm(forms.ModelForm):
             raise forms.ValidationError(gettext("It must be in the future."))
         return expires_at
 
-    def validate_unique(self) -> None: ...
-
-    def validate_constraints(self) -> None: ...
+    def _get_validation_exclusions(self) -> set[str]:
+        """Its field has checked the address, and two of the same are none too many."""
+        return super()._get_validation_exclusions() | {"address"}  # type: ignore[misc]
 
 
 class ImportForm(forms.Form):
