@@ -168,13 +168,15 @@ def _apply(news: News, attempt: Attempt, now: datetime) -> Result:
 
 
 def _tell(news: News, attempt: Attempt, position: str, now: datetime) -> None:
-    """Raises `IntegrityError` if it was told before."""
+    """Raises `IntegrityError` if it was told before. Clocks of providers are wrong, or show whole
+    seconds: what they tell of did not happen before the hand-over, nor later than now."""
+    earliest = attempt.finished_at or attempt.started_at
     FeedbackEvent.objects.create(
         message_id=attempt.message_id,
         sender_id=attempt.sender_id,
         kind=news.kind,
         recipient=position,
-        at=news.at or now,
+        at=max(min(news.at or now, now), earliest),
         words=mask_addresses(news.words)[:500],
         key=news.key,
     )

@@ -74,6 +74,18 @@ def test_the_story_tells_it_with_masked_words_and_no_address():
     assert "of to/0: 550 5.1.1 <a***@example.com> unknown" in last.detail
 
 
+@pytest.mark.parametrize("minutes", [-60, 60, None])
+def test_a_providers_wrong_clock_does_not_disorder_the_story(minutes):
+    sender = make_sender()
+    message, attempt = sent_by(sender)
+    at = None if minutes is None else NOON + timedelta(minutes=minutes)
+
+    apply(news("delivered", attempt, at=at), sender)
+
+    assert NOON <= FeedbackEvent.objects.get().at <= SOON
+    assert story.tell(reloaded(message))[-1].status == "delivered"
+
+
 # --- whose it is ---------------------------------------------------------------------------------
 
 
