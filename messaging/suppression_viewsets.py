@@ -7,6 +7,7 @@ from django.utils import timezone
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework import mixins, status
 from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
@@ -57,6 +58,14 @@ class CsvParser(BaseParser):
         return text
 
 
+class CsvRenderer(JSONRenderer):
+    """Lets callers ask for `text/csv`. The list is written past it; what it renders are problems,
+    which are JSON under a type of their own."""
+
+    media_type = "text/csv"
+    format = "csv"
+
+
 class SuppressionViewSet(mixins.ListModelMixin, GenericViewSet[Suppression]):
     required_scopes = {
         "list": Scope.SUPPRESSIONS_READ,
@@ -71,6 +80,10 @@ class SuppressionViewSet(mixins.ListModelMixin, GenericViewSet[Suppression]):
     def get_parsers(self) -> list[BaseParser]:
         is_import = getattr(self, "action_map", {}).get("post") == "take_in"
         return [StrictJSONParser(), *([CsvParser()] if is_import else [])]
+
+    def get_renderers(self) -> list[BaseRenderer]:
+        is_export = getattr(self, "action_map", {}).get("get") == "export"
+        return [JSONRenderer(), *([CsvRenderer()] if is_export else [])]
 
     def get_queryset(self) -> QuerySet[Suppression]:
         if getattr(self, "swagger_fake_view", False):

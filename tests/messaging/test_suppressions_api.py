@@ -231,3 +231,13 @@ def test_ten_thousand_lines_are_taken_in_with_few_queries(api, django_assert_max
 
     assert answer["added"] == 10_000
     assert Suppression.objects.filter(created_at__lte=timezone.now()).count() == 10_000
+
+
+@pytest.mark.parametrize("accept", ["text/csv", "*/*", "application/json"])
+def test_the_export_is_csv_and_its_refusals_are_problems(api, accept):
+    make_suppression(address=ANN)
+
+    assert ANN in body_of(api.get(EXPORT, headers={"Accept": accept}))
+    refused = api.get(EXPORT, {"colour": "red"}, headers={"Accept": accept})
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_request")
+    assert refused["Content-Type"] == "application/problem+json"
