@@ -30,6 +30,7 @@ _FIND_POSTGRESQL = _FIND.format(among="address = ANY(%s::text[])")
 
 # On the monotonic clock: until when there are none, and until when nobody looks again.
 _empty_until = _looked_until = 0.0
+_empty_at: datetime | None = None
 
 # An address and whose mail it must not get; None: nobody's.
 Found = set[tuple[str, int | None]]
@@ -55,18 +56,18 @@ def find(
 
 def find_for_many(*, channel: str, addresses: Collection[str], now: datetime) -> Found:
     """The same for a batch of several applications; notes when there are none at all."""
-    global _empty_until, _looked_until
+    global _empty_until, _empty_at, _looked_until
     found = _find(channel, addresses, now)
     if not found and time.monotonic() >= _looked_until:
         _looked_until = time.monotonic() + EMPTY_FOR
         if not Suppression.objects.exists():
-            _empty_until = _looked_until
+            _empty_until, _empty_at = _looked_until, now
     return found
 
 
-def are_none() -> bool:
-    """Whether there were none at all a moment ago."""
-    return time.monotonic() < _empty_until
+def none_at() -> datetime | None:
+    """When, a moment ago, there were none at all; None if that was not so, or nobody has looked."""
+    return _empty_at if time.monotonic() < _empty_until else None
 
 
 def forget_emptiness() -> None:

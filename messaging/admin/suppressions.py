@@ -112,7 +112,7 @@ class SuppressionAdmin(ReadOnlyAdmin):
         return self.fields if obj is not None else self.fields[:-2]
 
     def search(self, queryset: QuerySet[Any], text: str) -> QuerySet[Any]:
-        return queryset.filter(address=text.lower())
+        return queryset.none() if "\0" in text else queryset.filter(address=text.lower())
 
     def save_model(self, request: HttpRequest, obj: Suppression, form: Any, change: bool) -> None:
         entry = Entry(obj.address, obj.reason, obj.note, obj.expires_at)

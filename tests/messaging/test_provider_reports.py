@@ -144,8 +144,9 @@ def send(client, path, post):
 
 
 @pytest.mark.django_db
-def test_an_unknown_address_is_a_404(client):
-    response = client.post("/hooks/guessed/reports", b"{}", content_type="application/json")
+@pytest.mark.parametrize("token", ["guessed", "x" * 43, "x%00" * 20, "%F0%9F%98%80" * 20])
+def test_an_unknown_address_is_a_404(client, token):
+    response = client.post(f"/hooks/{token}/reports", b"{}", content_type="application/json")
 
     assert response.status_code == 404
 

@@ -223,6 +223,21 @@ def test_one_query_a_batch_and_none_while_nobody_is_suppressed(adapter, monkeypa
         assert len(asked()) == 1
 
 
+def test_who_was_warned_of_is_left_out_although_this_worker_knows_of_nobody(adapter):
+    make_sender()
+    message_to([EVE])
+    drain()
+    assert suppressions.none_at() == NOON
+    # In another process.
+    Suppression.objects.create(address=ANN)
+    message = message_to([ANN, BOB])
+
+    drain()
+
+    assert [a for _, a in adapter.sent[-1][1].content.recipients()] == [BOB]
+    assert message.attempts.get().refused[0]["recipient"] == "to/0"
+
+
 def test_a_batch_of_several_applications_is_told_apart(adapter):
     make_sender()
     mine, other = message_to([ANN]), message_to([ANN])
@@ -307,8 +322,8 @@ def test_emptiness_is_forgotten_when_something_is_added_here(adapter):
     make_sender()
     message_to([BOB])
     drain()
-    assert suppressions.are_none()
+    assert suppressions.none_at() is not None
 
     make_suppression(address=ANN)
 
-    assert not suppressions.are_none()
+    assert suppressions.none_at() is None
