@@ -84,7 +84,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'suppressed recipient',
                 'verbose_name_plural': 'suppressed recipients',
                 'ordering': ['-pk'],
-                'constraints': [models.UniqueConstraint(fields=('channel', 'address', 'application'), name='suppression_stands_once_for_an_application'), models.UniqueConstraint(condition=models.Q(('application__isnull', True)), fields=('channel', 'address'), name='suppression_stands_once_for_all'), models.CheckConstraint(condition=models.Q(('address', django.db.models.functions.text.Lower('address')), models.Q(('address', ''), _negated=True)), name='suppression_address_is_in_lower_case')],
+                'constraints': [models.UniqueConstraint(fields=('address', 'channel', 'application'), name='suppression_stands_once_for_an_application'), models.UniqueConstraint(condition=models.Q(('application__isnull', True)), fields=('address', 'channel'), name='suppression_stands_once_for_all'), models.CheckConstraint(condition=models.Q(('address', django.db.models.functions.text.Lower('address')), models.Q(('address', ''), _negated=True)), name='suppression_address_is_in_lower_case')],
             },
         ),
     ]

@@ -50,14 +50,15 @@ class Suppression(models.Model):
         verbose_name_plural = _("suppressed recipients")
         ordering = ["-pk"]
         constraints = [
-            # They also serve the look-ups before every acceptance and every hand-over.
+            # They also serve the look-ups before every acceptance and every hand-over, and begin
+            # with the address: a plan that was made while the table was empty stays good.
             models.UniqueConstraint(
                 name="suppression_stands_once_for_an_application",
-                fields=["channel", "address", "application"],
+                fields=["address", "channel", "application"],
             ),
             models.UniqueConstraint(
                 name="suppression_stands_once_for_all",
-                fields=["channel", "address"],
+                fields=["address", "channel"],
                 condition=Q(application__isnull=True),
             ),
             models.CheckConstraint(
