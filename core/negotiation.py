@@ -9,6 +9,11 @@ class JsonNegotiation(DefaultContentNegotiation):
 
     def select_renderer(self, request: Any, renderers: Any, format_suffix: Any = None) -> Any:
         asked = request.META.get("HTTP_ACCEPT", "*/*")
-        if asked in {"application/json", "*/*"} and not request.META.get("QUERY_STRING"):
+        is_plain = renderers[0].media_type == "application/json"
+        if (
+            is_plain
+            and asked in {"application/json", "*/*"}
+            and not request.META.get("QUERY_STRING")
+        ):
             return renderers[0], renderers[0].media_type
         return super().select_renderer(request, renderers, format_suffix)
