@@ -35,9 +35,16 @@ class Caller:
     key_id: str
     kind: str
     scopes: frozenset[str]
-    allowed_recipients: Sequence[str] = ()
+    # How long the same message is not sent again, unless a template says otherwise.
+    dedupe_seconds: int
+    # Whom its application may write to; empty: everybody.
+    allowed_recipients: Sequence[str]
 
     is_authenticated = True
+
+    @property
+    def is_test(self) -> bool:
+        return self.kind == ApiKey.Kind.TEST
 
 
 def issue_token(key: ApiKey) -> str:
@@ -101,12 +108,13 @@ def find_caller(token: Token, *, meta: dict[str, Any], now: datetime) -> Caller:
     if found.is_use_due:
         record_use(found.pk, now=now)
     return Caller(
-        found.application_id,
-        found.pk,
-        found.key_id,
-        found.kind,
-        found.scopes,
-        found.allowed_recipients,
+        application_id=found.application_id,
+        api_key_id=found.pk,
+        key_id=found.key_id,
+        kind=found.kind,
+        scopes=found.scopes,
+        dedupe_seconds=found.dedupe_seconds,
+        allowed_recipients=found.allowed_recipients,
     )
 
 

@@ -105,6 +105,7 @@ class ValidKey:
     scopes: frozenset[str]
     allowed_networks: list[str]
     is_use_due: bool
+    dedupe_seconds: int
     # The application's: whom it may write to; empty: everybody.
     allowed_recipients: list[str]
 
@@ -112,7 +113,8 @@ class ValidKey:
 # Asked on every request. By the ORM it costs 0.5 ms more than the query itself.
 _FIND_VALID = """
     SELECT k.key_id, k.kind, k.scopes, k.allowed_networks,
-           k.last_used_at IS NULL OR k.last_used_at < %s, a.allowed_recipients
+           k.last_used_at IS NULL OR k.last_used_at < %s, a.dedupe_seconds,
+           a.allowed_recipients
     FROM accounts_apikey k JOIN accounts_application a ON a.id = k.application_id
     WHERE k.id = %s AND k.version = %s AND a.id = %s
       AND k.revoked_at IS NULL AND a.is_active AND (k.expires_at IS NULL OR k.expires_at > %s)
@@ -127,7 +129,7 @@ def find_valid(pk: int, version: int, application_id: int, *, now: datetime) -> 
     row = first_row(_FIND_VALID, [stale, pk, version, application_id, at])
     if row is None:
         return None
-    key_id, kind, scopes, networks, is_use_due, recipients = row
+    key_id, kind, scopes, networks, is_use_due, dedupe_seconds, recipients = row
     return ValidKey(
         pk=pk,
         application_id=application_id,
@@ -137,6 +139,7 @@ def find_valid(pk: int, version: int, application_id: int, *, now: datetime) -> 
         allowed_networks=json.loads(networks),
         is_use_due=is_use_due,
         allowed_recipients=json.loads(recipients),
+        dedupe_seconds=settings.DEDUPE_SECONDS if dedupe_seconds is None else dedupe_seconds,
     )
 
 

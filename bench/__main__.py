@@ -52,6 +52,7 @@ def main() -> int:
 
 PARTS = {
     "accept": "What is taken in.",
+    "batch": "What is taken in by batches of 100.",
     "deliver": "What is handed over.",
     "slow": "What is handed over to a provider that takes 50 ms.",
     "latency": "From the request to the sink, and `high` while `bulk` drains.",
@@ -106,13 +107,14 @@ def _measure(stage: Stage, options: argparse.Namespace) -> Iterator[Figure | Bou
 
     # The environment is the stage's, so nothing of Django may be loaded before it is set.
     django.setup()
-    from bench import accept, deliver, growth, latency, memory, slow
+    from bench import accept, batch, deliver, growth, latency, memory, slow
     from bench.peers import post_office
 
     effort: Effort = options.effort
     rounds, seconds = effort.rounds, effort.seconds
     parts: dict[str, Callable[[], Sequence[Figure | Bound]]] = {
         "accept": lambda: accept.measure(stage, rounds=rounds, seconds=seconds),
+        "batch": lambda: batch.measure(stage, rounds=rounds, seconds=seconds),
         "deliver": lambda: deliver.measure(stage, rounds=rounds, count=effort.messages),
         "slow": lambda: slow.measure(stage, rounds=rounds, seconds=seconds),
         "latency": lambda: latency.measure(

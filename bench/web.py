@@ -22,6 +22,7 @@ CONNECTIONS = 16
 # Enough for those that wait while a server stumbles, at any rate that two cores reach.
 STEADY_CONNECTIONS = 128
 PATH = "/api/v1/messages/email/send"
+BATCH_PATH = "/api/v1/messages/batch"
 HEADERS = {
     "Host": "127.0.0.1",
     "Content-Type": "application/json",
@@ -83,17 +84,24 @@ def make_token() -> str:
 
 
 def load(
-    web: Web, *, token: str, body: Mapping[str, Any] | None = None, **run: Any
+    web: Web,
+    *,
+    token: str,
+    body: Mapping[str, Any] | None = None,
+    path: str = PATH,
+    **run: Any,
 ) -> dict[str, Any]:
     """As many requests as `CONNECTIONS` get through, for `duration` seconds; given a `rate`, as
-    many a second. Every one must be answered with 202. `body` is what is sent beside `to`."""
+    many a second. Every one must be answered with 202. `body` is what is sent, beside `to`
+    for a single message; `%NUMBER%` in it is another one each time."""
     head = "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
+    to = {"to": "customer-%NUMBER%@example.com"} if path == PATH else {}
     connections = STEADY_CONNECTIONS if "rate" in run else CONNECTIONS
     asked = {
         "target": {
             "port": web.port,
-            "head": f"POST {PATH} HTTP/1.1\r\nAuthorization: Bearer {token}\r\n{head}",
-            "body": json.dumps({"to": "customer-%NUMBER%@example.com"} | dict(body or LETTER)),
+            "head": f"POST {path} HTTP/1.1\r\nAuthorization: Bearer {token}\r\n{head}",
+            "body": json.dumps(to | dict(body or LETTER)),
             "first_number": secrets.randbelow(10**11),
         },
         "run": {"connections": connections, **run},
@@ -117,7 +125,8 @@ def load(
 def send(web: Web, *, token: str, priority: str) -> str:
     """One message; its id."""
     connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=30)
-    body = json.dumps({"to": "customer@example.com", "priority": priority} | LETTER)
+    asked = {"to": "customer@example.com", "priority": priority, "reference": secrets.token_hex(8)}
+    body = json.dumps(asked | LETTER)
     connection.request("POST", PATH, body, HEADERS | {"Authorization": f"Bearer {token}"})
     answer = connection.getresponse()
     words = answer.read()

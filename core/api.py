@@ -30,6 +30,10 @@ CODES: dict[type[exceptions.APIException], Code] = {
 }
 
 
+# Seconds after which a request may be repeated.
+RETRY_AFTER = {Code.SERVICE_UNAVAILABLE.value: 5, Code.IDEMPOTENCY_KEY_IN_USE.value: 1}
+
+
 def problem_handler(error: Exception, context: Any) -> Response | None:
     return _Handler(error, context).run()
 
@@ -64,8 +68,9 @@ class _Handler(ExceptionHandler):
         response = Response(
             data, status=exc.status_code, headers=self.get_headers(exc), content_type=PROBLEM
         )
-        if exc.status_code == 503:
-            response.headers["Retry-After"] = "5"
+        seconds = RETRY_AFTER.get(data["code"])
+        if seconds is not None:
+            response.headers["Retry-After"] = str(seconds)
         return response
 
 
@@ -84,20 +89,20 @@ class _Formatter(ExceptionFormatter):
                 Code.INTERNAL_ERROR if exc.status_code >= 500 else Code.INVALID_REQUEST
             )
             is_validation = isinstance(exc, exceptions.ValidationError)
-            errors = tuple(_field_errors(exc.detail)) if is_validation else ()
+            errors = tuple(field_errors(exc.detail)) if is_validation else ()
             detail = MEANINGS[code] if is_validation else str(error_response.errors[0].detail)
         return problem(code, detail, request_id=request_id, errors=errors)
 
 
-def _field_errors(detail: Any, pointer: str = "") -> Iterator[FieldError]:
+def field_errors(detail: Any, pointer: str = "") -> Iterator[FieldError]:
     """REST framework's tree of errors, flattened to JSON pointers."""
     if isinstance(detail, dict):
         for name, below in detail.items():
             step = "" if name == "non_field_errors" else f"/{escape_pointer(str(name))}"
-            yield from _field_errors(below, pointer + step)
+            yield from field_errors(below, pointer + step)
     elif isinstance(detail, list):
         for index, below in enumerate(detail):
             is_leaf = isinstance(below, exceptions.ErrorDetail)
-            yield from _field_errors(below, pointer if is_leaf else f"{pointer}/{index}")
+            yield from field_errors(below, pointer if is_leaf else f"{pointer}/{index}")
     else:
         yield FieldError(pointer, str(detail.code), str(detail))

@@ -24,6 +24,8 @@ class Code(StrEnum):
     CONFIRMATION_REQUIRED = "confirmation_required"
     RECIPIENT_SUPPRESSED = "recipient_suppressed"
     RECIPIENT_NOT_ALLOWED = "recipient_not_allowed"
+    IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
+    IDEMPOTENCY_KEY_IN_USE = "idempotency_key_in_use"
     RATE_LIMITED = "rate_limited"
     SERVICE_UNAVAILABLE = "service_unavailable"
     INTERNAL_ERROR = "internal_error"
@@ -47,6 +49,8 @@ STATUS: dict[Code, int] = {
     Code.CONFIRMATION_REQUIRED: 409,
     Code.RECIPIENT_SUPPRESSED: 422,
     Code.RECIPIENT_NOT_ALLOWED: 422,
+    Code.IDEMPOTENCY_KEY_REUSED: 422,
+    Code.IDEMPOTENCY_KEY_IN_USE: 409,
     Code.RATE_LIMITED: 429,
     Code.SERVICE_UNAVAILABLE: 503,
     Code.INTERNAL_ERROR: 500,
@@ -57,7 +61,7 @@ MEANINGS: dict[Code, str] = {
     Code.MALFORMED_JSON: "The body is no JSON that can be processed; nothing was read from it.",
     Code.UNSUPPORTED_MEDIA_TYPE: "The body is not sent as `application/json`.",
     Code.NOT_ACCEPTABLE: "The `Accept` header rules out JSON.",
-    Code.PAYLOAD_TOO_LARGE: "The body is larger than 1 MiB.",
+    Code.PAYLOAD_TOO_LARGE: "The body is larger than 1 MiB, or 10 MiB for a batch.",
     Code.AUTHENTICATION_REQUIRED: "No `Authorization: Bearer …` header was sent.",
     Code.INVALID_TOKEN: "The token is expired, damaged, or its key was revoked: get a new one.",
     Code.INVALID_CREDENTIALS: "Unknown key, wrong secret, or a key that is not valid any more.",
@@ -70,6 +74,8 @@ MEANINGS: dict[Code, str] = {
     Code.CONFIRMATION_REQUIRED: "This breaks others, as `errors` says; repeat with `confirm`.",
     Code.RECIPIENT_SUPPRESSED: "Every recipient is on the suppression list; `errors` names them.",
     Code.RECIPIENT_NOT_ALLOWED: "The application may write to some recipients only; see `errors`.",
+    Code.IDEMPOTENCY_KEY_REUSED: "The idempotency key was used for another request lately.",
+    Code.IDEMPOTENCY_KEY_IN_USE: "A request with this key is being answered; repeat it soon.",
     Code.RATE_LIMITED: "Too many requests: wait for as many seconds as `Retry-After` says.",
     Code.SERVICE_UNAVAILABLE: "The platform cannot answer now; the request may be repeated.",
     Code.INTERNAL_ERROR: "A fault of ours; quote the `request_id` to the operators.",

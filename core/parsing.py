@@ -21,9 +21,11 @@ class StrictJSONParser(BaseParser):
     media_type = "application/json"
 
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
+        view = (parser_context or {}).get("view")
+        limit = getattr(settings, getattr(view, "max_body_setting", "MAX_BODY_BYTES"))
         try:
-            body = stream.read(settings.MAX_BODY_BYTES + 1)
-            if len(body) > settings.MAX_BODY_BYTES:
+            body = stream.read(limit + 1)
+            if len(body) > limit:
                 # Take in some more of it, or the client gets a reset instead of our answer.
                 for _ in range(15):
                     if not stream.read(settings.MAX_BODY_BYTES):
@@ -32,16 +34,14 @@ class StrictJSONParser(BaseParser):
             raise ProblemError(
                 Code.MALFORMED_JSON, "The connection broke while the body was being read."
             ) from error
-        return parse_json(body)
+        return parse_json(body, limit)
 
 
-def parse_json(body: bytes) -> Any:
+def parse_json(body: bytes, limit: int) -> Any:
     """Raises `ProblemError`: 400 for what is no JSON, 413 for size, 422 naming the field that holds
     characters which cannot be stored."""
-    if len(body) > settings.MAX_BODY_BYTES:
-        raise ProblemError(
-            Code.PAYLOAD_TOO_LARGE, f"The body is larger than {settings.MAX_BODY_BYTES} bytes."
-        )
+    if len(body) > limit:
+        raise ProblemError(Code.PAYLOAD_TOO_LARGE, f"The body is larger than {limit} bytes.")
     try:
         value = json.loads(
             body.decode(), parse_constant=_refuse_constant, object_pairs_hook=_unique

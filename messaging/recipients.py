@@ -1,15 +1,13 @@
 """Who of those that a request names is written to, and who is not. Asked before it is stored."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 
 from accounts.recipients import may_write_to
 from core.errors import Code, DomainError, FieldError
-from messaging import suppressions
 from messaging.channels.base import EmailContent
 from messaging.channels.simulator import FORMS, behaviour_of, is_simulated
-from messaging.simulation import simulator_id
 
 Recipients = list[tuple[str, str]]
 
@@ -25,31 +23,26 @@ class Fence:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """`only_sender_id`: the simulator, for messages that must go nowhere else."""
+    """`goes_to_simulator`: the message must go nowhere else."""
 
-    only_sender_id: int | None = None
+    goes_to_simulator: bool = False
     warnings: tuple[FieldError, ...] = ()
 
 
-def judge(
-    content: EmailContent, *, channel: str, application_id: int, fence: Fence, now: datetime
-) -> Judgement:
-    """One query, and one more for test messages.
+def judge(content: EmailContent, *, fence: Fence, suppressed: Set[str]) -> Judgement:
+    """`suppressed`: those of its addresses, in lower case, and any others, that are on the list.
 
     Raises `DomainError`: `recipient_not_allowed`, `recipient_suppressed` if nobody is left, and
     `invalid_request` for addresses of the simulator that make no sense. Pointers are those of
     lists, `/to/0`; see `as_given`.
     """
     recipients = content.recipients()
-    simulated = [is_simulated(address) for _, address in recipients]
-    if any(simulated):
+    is_simulated_all = False
+    if any(is_simulated(address) for _, address in recipients):
         _check_simulated(recipients, is_test=fence.is_test)
+        is_simulated_all = all(is_simulated(address) for _, address in recipients)
     if fence.allowed:
         _check_allowed(recipients, fence.allowed)
-    addresses = {address.lower() for _, address in recipients}
-    suppressed = suppressions.find(
-        channel=channel, application_id=application_id, addresses=addresses, now=now
-    )
     warnings: tuple[FieldError, ...] = ()
     if suppressed:
         words = "It is on the suppression list and is not written to."
@@ -58,14 +51,13 @@ def judge(
             for position, address in recipients
             if address.lower() in suppressed
         )
-        if suppressed == addresses:
+        if len(warnings) == len(recipients):
             raise DomainError(
                 Code.RECIPIENT_SUPPRESSED,
                 "Every recipient is on the suppression list; nothing was stored.",
                 errors=warnings,
             )
-    is_test = fence.is_test or all(simulated)
-    return Judgement(simulator_id() if is_test else None, warnings)
+    return Judgement(fence.is_test or is_simulated_all, warnings)
 
 
 def as_given(errors: Sequence[FieldError], body: object) -> tuple[FieldError, ...]:
@@ -118,3 +110,12 @@ def _check_allowed(recipients: Recipients, allowed: Sequence[str]) -> None:
             "Your application's list of allowed recipients leaves some out; `errors` names them.",
             errors=errors,
         )
+
+
+@contextmanager
+def pointers_as_given(body: object) -> Iterator[None]:
+    """Refusals point to `/to` and not to `/to/0` where `body` has an address and no list."""
+    try:
+        yield
+    except DomainError as error:
+        raise DomainError(error.code, error.detail, errors=as_given(error.errors, body)) from error

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.db.models import Q
 
-from messaging.models import Attempt, Event, Message, Reason, Status
+from messaging.models import Attempt, Event, FeedbackEvent, Message, Reason, Status
 
 SHOWN_STATUSES = (*Status.values, "scheduled", "retrying")
 
@@ -28,6 +28,7 @@ AFTER_EVENT: dict[str, str] = {
     Event.Kind.CANCELLED: Status.CANCELLED,
     Event.Kind.RESENT: Status.PENDING,
     Event.Kind.LATE_SUCCESS: Status.SUCCESS,
+    Event.Kind.RESCHEDULED: Status.PENDING,
 }
 
 
@@ -76,19 +77,23 @@ def _steps(message: Message) -> Iterator[Step]:
         sender = attempt.sender.name
         yield Step(attempt.started_at, Status.SENDING, f"Handed to {sender}.", sender)
         if attempt.finished_at is not None:
-            yield Step(attempt.finished_at, AFTER_ATTEMPT[attempt.outcome], _told(attempt), sender)
-    for event in message.events.order_by("at"):
+            yield Step(attempt.finished_at, AFTER_ATTEMPT[attempt.outcome], told(attempt), sender)
+    for event in message.events.filter(kind__in=AFTER_EVENT).order_by("at"):
         why = event.details.get("why") or event.details.get("reason") or ""
         label = str(Event.Kind(event.kind).label).capitalize()
         yield Step(event.at, AFTER_EVENT[event.kind], f"{label}: {why}" if why else f"{label}.")
     for news in message.feedback_events.select_related("sender").order_by("at", "pk"):
-        told = f"Reported by {news.sender.name}"
-        about = f" of {news.recipient}" if news.recipient else ""
-        words = f": {news.words}" if news.words else "."
-        yield Step(news.at, news.kind, f"{told}{about}{words}", news.sender.name)
+        yield Step(news.at, news.kind, told_feedback(news), news.sender.name)
 
 
-def _told(attempt: Attempt) -> str:
+def told_feedback(news: FeedbackEvent) -> str:
+    """Who reported it, of whom, and in which words."""
+    about = f" of {news.recipient}" if news.recipient else ""
+    words = f": {news.words}" if news.words else "."
+    return f"Reported by {news.sender.name}{about}{words}"
+
+
+def told(attempt: Attempt) -> str:
     """What came of it, in our word and the provider's."""
     ours = attempt.kind or attempt.get_outcome_display()
     where = f" at {attempt.phase}" if attempt.phase else ""

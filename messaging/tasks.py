@@ -6,7 +6,7 @@ from celery import shared_task
 
 from core.clock import database_clock
 from core.database import forget_plans
-from messaging import delivery, doorbell, metrics, receipts, states
+from messaging import delivery, doorbell, housekeeping, metrics, receipts, states
 
 # How long one task processes reports before it lets others have the worker.
 REPORTS_SECONDS = 10.0
@@ -38,8 +38,11 @@ def process_reports(**_: object) -> None:
 
 @shared_task(name="messaging.tidy", ignore_result=True)
 def tidy(**_: object) -> None:
-    """Delete what is kept for a time only."""
-    receipts.tidy(now=database_clock()())
+    """Take away what has had its time."""
+    now = database_clock()()
+    housekeeping.forget_answers(now=now)
+    housekeeping.forget_fingerprints(now=now)
+    receipts.tidy(now=now)
 
 
 def look_around() -> None:

@@ -1,12 +1,29 @@
 from django.urls import path
 
-from messaging.suppression_viewsets import SuppressionViewSet
-from messaging.viewsets import EmailViewSet, MessageViewSet
+from messaging.viewsets import BatchViewSet, EmailViewSet, MessageViewSet, SuppressionViewSet
 
 urlpatterns = [
     path("messages/email/send", EmailViewSet.as_view({"post": "create"}), name="email-send"),
+    path("messages/batch", BatchViewSet.as_view({"post": "create"}), name="batch-send"),
     path("messages", MessageViewSet.as_view({"get": "list"}), name="message-list"),
+    path("messages/batch/query", MessageViewSet.as_view({"post": "query"}), name="message-query"),
     path("messages/<uuid:pk>", MessageViewSet.as_view({"get": "retrieve"}), name="message-detail"),
+    *(
+        path(
+            f"messages/<uuid:pk>/{action}",
+            MessageViewSet.as_view({method: action}),
+            name=f"message-{action}",
+        )
+        for action, method in (
+            ("timeline", "get"),
+            ("cancel", "post"),
+            ("reschedule", "post"),
+            ("resend", "post"),
+        )
+    ),
+    path("batches", BatchViewSet.as_view({"get": "list"}), name="batch-list"),
+    path("batches/<uuid:pk>", BatchViewSet.as_view({"get": "retrieve"}), name="batch-detail"),
+    path("batches/<uuid:pk>/cancel", BatchViewSet.as_view({"post": "cancel"}), name="batch-cancel"),
     path(
         "suppressions",
         SuppressionViewSet.as_view({"get": "list", "post": "create"}),

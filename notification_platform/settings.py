@@ -56,6 +56,7 @@ APPEND_SLASH = False
 
 # The largest JSON body of the API, in bytes. Larger ones are refused before they are read.
 MAX_BODY_BYTES = 1_048_576
+MAX_BATCH_BODY_BYTES = 10 * MAX_BODY_BYTES
 
 INSTALLED_APPS = [
     "unfold",
@@ -221,8 +222,8 @@ CELERY_BEAT_SCHEDULE = {
     },
     "tidy": {
         "task": "messaging.tidy",
-        "schedule": 3600.0,
-        "options": {"queue": HOUSEKEEPING_QUEUE, "expires": 3000, "expiration": 3000},
+        "schedule": 600.0,
+        "options": {"queue": HOUSEKEEPING_QUEUE, "expires": 600, "expiration": 600},
     },
 }
 # Prometheus endpoint of a worker process; 0 switches it off.
@@ -240,6 +241,9 @@ if not SQLITE:
     # that others cannot renew because of them. In milliseconds.
     patience = min(15_000, LEASE_SECONDS * 250)
     options.setdefault("options", f"-c idle_in_transaction_session_timeout={patience}")
+# The same message again within so many seconds is not sent twice; 0 switches that off. Applications
+# and templates may have their own.
+DEDUPE_SECONDS = env.integer("DEDUPE_SECONDS", 300, minimum=0, maximum=7 * 86_400)
 # When a message is tried again after a temporary failure: floor, first and longest step.
 RETRIES = {
     ("email", "high"): env.backoff("RETRY_EMAIL_HIGH", "1s,2s,20s"),

@@ -23,6 +23,6 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     """
     is_chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
     if is_chunked and environ.get("wsgi.input_terminated"):
-        body = environ["wsgi.input"].read(settings.MAX_BODY_BYTES + 1)
+        body = environ["wsgi.input"].read(settings.MAX_BATCH_BODY_BYTES + 1)
         environ |= {"wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
     return django_application(environ, start_response)

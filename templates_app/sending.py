@@ -45,6 +45,7 @@ class Chosen:
     priority: str
     policy: str
     lifetime_seconds: int | None
+    dedupe_seconds: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +64,34 @@ class Ready:
     checker: Checker
 
 
-def prepare(wanted: Wanted, *, application_id: int, channel: str) -> Prepared:
+class Finder:
+    """Chooses versions for one request, which may ask for the same one a thousand times."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, int | None, str], Chosen | DomainError] = {}
+
+    def choose(self, wanted: Wanted, *, application_id: int, channel: str) -> Chosen:
+        """As the function of this name."""
+        key = (wanted.code, wanted.version, wanted.locale)
+        if key not in self._found:
+            try:
+                self._found[key] = choose(wanted, application_id=application_id, channel=channel)
+            except DomainError as error:
+                self._found[key] = error
+        found = self._found[key]
+        if isinstance(found, DomainError):
+            raise found
+        return found
+
+
+def prepare(
+    wanted: Wanted, *, application_id: int, channel: str, finder: Finder | None = None
+) -> Prepared:
     """Raises `DomainError`: `not_found` for what there is not, or not for this application,
     `conflict` for what is archived or not published, `invalid_request` naming all that is wrong
     with the variables."""
-    chosen = choose(wanted, application_id=application_id, channel=channel)
+    find = finder.choose if finder else choose
+    chosen = find(wanted, application_id=application_id, channel=channel)
     ready = ready_version(chosen.version_id)
     locale = wanted.locale or chosen.locale
     rendered, warnings = render_checked(ready, wanted.variables, wanted.is_strict, locale)
@@ -136,7 +160,7 @@ def make_ready(version: TemplateVersion) -> Ready:
 _FIND = """
     SELECT t.id, t.application_id, t.locale, t.channel, t.archived_at IS NOT NULL,
            t.current_version_id IS NOT NULL, t.priority, t.policy, t.lifetime_seconds,
-           v.id, v.number, v.status
+           t.dedupe_seconds, v.id, v.number, v.status
     FROM templates_app_template t
     LEFT JOIN templates_app_templateversion v ON {version}
     WHERE t.code = %s AND (t.application_id = %s OR t.application_id IS NULL)
@@ -172,6 +196,7 @@ def choose(wanted: Wanted, *, application_id: int, channel: str) -> Chosen:
             usable.priority,
             usable.policy,
             usable.lifetime_seconds,
+            usable.dedupe_seconds,
         )
     raise _why_none(wanted, rows, [usable] if usable else candidates)
 
@@ -187,6 +212,7 @@ class _Row:
     priority: str
     policy: str
     lifetime_seconds: int | None
+    dedupe_seconds: int | None
     version_id: int | None
     number: int | None
     status: str | None

@@ -82,8 +82,8 @@ class Installation:
                 stderr=log,
             )
 
-    def start_web(self, **extra: str) -> None:
-        command = ("gunicorn", "notification_platform.wsgi", "-w", "2", "-b", self.bind)
+    def start_web(self, *, workers: int = 2, **extra: str) -> None:
+        command = ("gunicorn", "notification_platform.wsgi", "-w", str(workers), "-b", self.bind)
         self.start("web", *command, **extra)
 
     def start_worker(self, name: str = "worker", *, pool: str = "prefork", **extra: str) -> None:
@@ -214,7 +214,13 @@ class Installation:
         return str(self.call("/api/v1/auth/token", keys)["access_token"])
 
     def send(self, token: str, **fields: Any) -> str:
-        body = {"to": "ann@example.com", "subject": "Flow", "content": "<p>Hi</p>"} | fields
+        """One message, which differs from every other by its reference. Its id."""
+        body = {
+            "to": "ann@example.com",
+            "subject": "Flow",
+            "content": "<p>Hi</p>",
+            "reference": secrets.token_hex(8),
+        } | fields
         return str(self.call("/api/v1/messages/email/send", body, token=token)["id"])
 
     def message(self, token: str, message_id: str) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0002_allowed_recipients'),
-        ('messaging', '0006_message_by_template'),
+        ('accounts', '0003_allowed_recipients'),
+        ('messaging', '0008_message_by_batch'),
     ]
 
     operations = [

@@ -1,6 +1,8 @@
 from core.vocabulary import Channel as ChannelChoices
 from core.vocabulary import Lane, Policy
+from messaging.models.acceptance import Fingerprint, IdempotencyKey
 from messaging.models.attempt import Attempt
+from messaging.models.batch import Batch
 from messaging.models.event import Event
 from messaging.models.limits import SenderGroup
 from messaging.models.message import (
@@ -19,10 +21,13 @@ from messaging.models.suppression import Suppression
 __all__ = [
     "WAITING_REASONS",
     "Attempt",
+    "Batch",
     "ChannelChoices",
     "Event",
     "Feedback",
     "FeedbackEvent",
+    "Fingerprint",
+    "IdempotencyKey",
     "Lane",
     "Message",
     "OtherRecipient",

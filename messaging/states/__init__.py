@@ -35,7 +35,7 @@ from messaging.states.machine import (
     MOVES,
     UNKNOWN_REST,
 )
-from messaging.states.operators import cancel, resend_many
+from messaging.states.operators import cancel, cancel_some_of, reschedule, resend_many
 from messaging.states.sweep import recover_leases, settle_unknown, wake_waiting
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "HeldMessage",
     "Success",
     "cancel",
+    "cancel_some_of",
     "claim_due",
     "doubt",
     "fail",
@@ -67,6 +68,7 @@ __all__ = [
     "recover_leases",
     "release",
     "renew_leases",
+    "reschedule",
     "resend_many",
     "settle_unknown",
     "still_held",

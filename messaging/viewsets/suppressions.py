@@ -19,14 +19,14 @@ from core.parsing import StrictJSONParser
 from core.problems import ProblemError
 from messaging import suppressions
 from messaging.models import ChannelChoices, Suppression
-from messaging.suppression_files import Parsed, parse_csv, parse_items, write_csv
-from messaging.suppression_serializers import (
+from messaging.serializers.suppressions import (
     ImportAnswer,
     ImportItem,
     SuppressionQuery,
     SuppressionRequest,
     SuppressionSerializer,
 )
+from messaging.suppression_files import Parsed, parse_csv, parse_items, write_csv
 
 PAGE_PARAMETERS = frozenset({"page", "page_size", "cursor"})
 
