@@ -16,6 +16,8 @@ from django.conf import settings
 from django.db import transaction
 from prometheus_client import Counter
 
+from messaging import metrics
+
 log = structlog.get_logger(__name__)
 
 # Under a steady load workers are awake anyway, and each wake-up costs a request's third.
@@ -36,7 +38,7 @@ SWEEP: Bell = ("", "sweep")
 # The next one is near.
 SWEEP_HINT_SECONDS = 5
 # Tells of reports that wait to be processed.
-REPORTS: Bell = ("", "reports")
+REPORTS: Bell = metrics.REPORTS_LANE
 
 
 def queue_name(channel: str, lane: str) -> str:

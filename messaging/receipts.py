@@ -60,10 +60,6 @@ class Result(StrEnum):
     EARLY = "early"
 
 
-def is_due(*, now: datetime) -> bool:
-    return ProviderReport.objects.filter(due_at__lte=now).exists()
-
-
 def process_due(*, clock: Clock, limit: int = BATCH) -> int:
     """Process what waits, oldest first. How many were; fewer than `limit`: there are no more."""
     now = clock()

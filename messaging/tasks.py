@@ -51,7 +51,5 @@ def look_around() -> None:
     clock = database_clock()
     states.recover_leases(now=clock())
     states.settle_unknown(now=clock())
-    if receipts.is_due(now=clock()):
-        doorbell.ring_reports()
     for channel, lane in metrics.due_lanes():
         doorbell.ring(channel=channel, lane=lane)

@@ -253,6 +253,7 @@ def test_a_worker_is_woken_and_the_sweep_finds_what_no_hint_told_of(
         send(client, path_of(sender), post_of("postmark", "delivered", recipient=ANN))
     assert bells == [("", "reports")]
     bells.clear()
+    ProviderReport.objects.update(due_at=NOON)
 
     with django_capture_on_commit_callbacks(execute=True):
         tasks.look_around()
