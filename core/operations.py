@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from django.db.migrations.operations import AddIndex, RunSQL
+from django.db.migrations.operations import AddIndex, RemoveIndex, RunSQL
 
 
 class AddIndexOnline(AddIndex):
@@ -33,6 +33,35 @@ class AddIndexOnline(AddIndex):
         model = from_state.apps.get_model(app_label, self.model_name)
         if self.allow_migrate_model(schema_editor.connection.alias, model):
             schema_editor.remove_index(model, self.index, concurrently=True)
+
+
+class RemoveIndexOnline(RemoveIndex):
+    """`RemoveIndex` while others write: nobody waits for those who still read by it."""
+
+    def database_forwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
+        if schema_editor.connection.vendor != "postgresql":
+            super().database_forwards(app_label, schema_editor, from_state, to_state)
+            return
+        model = from_state.apps.get_model(app_label, self.model_name)
+        if self.allow_migrate_model(schema_editor.connection.alias, model):
+            schema_editor.remove_index(model, self._index(from_state, app_label), concurrently=True)
+
+    def database_backwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
+        if schema_editor.connection.vendor != "postgresql":
+            super().database_backwards(app_label, schema_editor, from_state, to_state)
+            return
+        model = to_state.apps.get_model(app_label, self.model_name)
+        if self.allow_migrate_model(schema_editor.connection.alias, model):
+            index = self._index(to_state, app_label)
+            schema_editor.remove_index(model, index, concurrently=True)
+            schema_editor.add_index(model, index, concurrently=True)
+
+    def _index(self, state: Any, app_label: str) -> Any:
+        return state.models[app_label, self.model_name_lower].get_index_by_name(self.name)
 
 
 class RunSQLOfVendor(RunSQL):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from liquid.ast import ConditionalBlockNode, Node
-from liquid.builtin.expressions import FilteredExpression, Path
+from liquid.builtin.expressions import FilteredExpression, KeywordArgument, Path
 from liquid.builtin.tags.assign_tag import AssignNode
 from liquid.builtin.tags.capture_tag import CaptureNode
 from liquid.builtin.tags.for_tag import ForNode
@@ -20,6 +20,11 @@ from templates_app.language import PLAIN, Parsed
 # Where a value is used tells its type; later entries win over earlier ones.
 _RANK = ("", "boolean", "string", "number", "object", "array")
 _NUMBERS = {"number", "currency", "percent", *filters.NUMBER_FILTERS}
+# What a value must look like to be printed by a filter, or to be given to one: JSON schema's
+# `format`. Later entries win over earlier ones.
+_FORMATS = ("", "currency", "timezone", "date", "date-time")
+_FORMAT_OF = {"date": "date", "datetime": "date-time", "time": "date-time"}
+_TAKES_NUMBERS = {*_NUMBERS, "slice", "truncate", "truncatewords"} - {"currency"}
 _LISTS = {*filters.LIST_FILTERS, "first", "last"}
 # Properties that the language itself gives to texts and lists.
 _BUILT_IN = frozenset({"size", "first", "last"})
@@ -29,12 +34,14 @@ _BUILT_IN = frozenset({"size", "first", "last"})
 class FoundVariable:
     """A variable that a source uses. `name` is its path, `user.name` or `items[].price`; `type` is
     what its use says: `string`, `number`, `boolean`, `array` or `object`. It is not required where
-    it is only asked for, as by `{% if name %}` around its use, or has a `default`."""
+    it is only asked for, as by `{% if name %}` around its use, or has a `default`. `format` is that
+    of a text, or of the texts in a list, which is needed as a date for example."""
 
     name: str
     type: str
     is_required: bool = True
     parts: tuple[str, ...] = ()
+    format: str = ""
 
 
 @dataclass(slots=True)
@@ -42,6 +49,7 @@ class _Use:
     kind: str = ""
     is_required: bool = False
     parts: dict[str, None] = field(default_factory=dict)
+    format: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +73,7 @@ class Discovery:
     def found(self) -> list[FoundVariable]:
         """In order of appearance, containers before what they hold."""
         return [
-            FoundVariable(name, use.kind or "string", use.is_required, tuple(use.parts))
+            FoundVariable(name, use.kind or "string", use.is_required, tuple(use.parts), use.format)
             for name, use in self.uses.items()
         ]
 
@@ -128,9 +136,13 @@ class Discovery:
                 guarded = _Scope(scope.names, scope.guards | {path or ""})
                 wanted = next((k for name in names[1:] if (k := _kind_for(name))), "string")
             self._expression(expression.left, guarded, wanted or kind)
+            first = next((name for name in names if name != "default"), "")
+            self._note_format(expression.left, scope, _FORMAT_OF.get(first, ""))
             for each in expression.filters or ():
                 for arg in each.args:
-                    self._expression(arg.value, scope, "")
+                    is_number = each.name in _TAKES_NUMBERS and not isinstance(arg, KeywordArgument)
+                    self._expression(arg.value, scope, "number" if is_number else "")
+                    self._note_format(arg.value, scope, _format_of_argument(each.name, arg))
         elif isinstance(expression, Path):
             path = self._path_of(expression, scope)
             if path:
@@ -144,6 +156,12 @@ class Discovery:
         else:
             for child in expression.children():
                 self._expression(child, scope, kind)
+
+    def _note_format(self, expression: Any, scope: _Scope, format: str) -> None:
+        path = self._path_of(expression, scope) if format else None
+        use = self.uses.get(path.removesuffix("[]")) if path else None
+        if use is not None:
+            use.format = max(use.format, format, key=_FORMATS.index)
 
     def _alias(self, expression: Any, scope: _Scope) -> str | None:
         is_plain = isinstance(expression, FilteredExpression) and not expression.filters
@@ -181,6 +199,12 @@ class Discovery:
             use.kind = max(use.kind, kind, key=_RANK.index)
             use.is_required = use.is_required or is_required
             use.parts[self._part] = None
+
+
+def _format_of_argument(filter_name: str, argument: Any) -> str:
+    if getattr(argument, "name", "") == "timezone":
+        return "timezone"
+    return "currency" if filter_name == "currency" else ""
 
 
 def _operands(condition: Any) -> Iterator[tuple[Expression, str]]:

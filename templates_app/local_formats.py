@@ -37,13 +37,14 @@ DIRECTIVES = {
     "-S": "s",
     "p": "a",
     "z": "Z",
+    ":z": "xxx",
     "Z": "z",
     "F": "yyyy-MM-dd",
     "T": "HH:mm:ss",
     "R": "HH:mm",
     "%": "'%'",
 }
-_DIRECTIVE = re.compile(r"%(-?[A-Za-z%])")
+_DIRECTIVE = re.compile(r"%(:z|-?[A-Za-z%])")
 _NUMERIC = re.compile(r"[+-]?\d{1,15}(?:\.\d{1,15})?", re.ASCII)
 
 

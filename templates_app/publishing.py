@@ -105,13 +105,12 @@ def save_draft(
     """
     _check_storable(draft)
     with transaction.atomic():
-        template = _locked(template)
+        template = locked_template(template)
         if version is None:
             version = TemplateVersion(template=template, number=_next_number(template))
         else:
-            version = TemplateVersion.objects.select_for_update(of=("self",)).get(pk=version.pk)
+            version = locked_draft(version)
             version.template = template
-            _check_draft(version)
         version.subject = draft.source.subject
         version.body = draft.source.body
         version.body_format = draft.source.body_format
@@ -178,10 +177,9 @@ def publish(
     or its template is archived, and, unless `is_confirmed`, `ConfirmationRequired`.
     """
     with transaction.atomic():
-        template = _locked(version.template)
-        version = TemplateVersion.objects.select_for_update(of=("self",)).get(pk=version.pk)
+        template = locked_template(version.template)
+        version = locked_draft(version)
         version.template = template
-        _check_draft(version)
         if problems := problems_of(version):
             detail = f"Version {version.number} has errors and cannot be published."
             raise DomainError(Code.INVALID_REQUEST, detail, errors=as_field_errors(problems))
@@ -205,7 +203,7 @@ def roll_back(
     Raises `DomainError` (`conflict`) for a draft, the current one, or one of another template.
     """
     with transaction.atomic():
-        template = _locked(template)
+        template = locked_template(template)
         if to.template_id != template.pk or not to.is_published:
             raise DomainError(
                 Code.CONFLICT, "Only a published version of this template can be gone back to."
@@ -299,7 +297,7 @@ def as_field_errors(problems: Sequence[Problem]) -> tuple[FieldError, ...]:
 # --- parts ---------------------------------------------------------------------------------------
 
 
-def _locked(template: Template) -> Template:
+def locked_template(template: Template) -> Template:
     """Whoever changes versions waits here. Raises `DomainError` (`conflict`) if it is archived."""
     rows = Template.objects.select_for_update(of=("self",)).select_related("current_version")
     locked = rows.get(pk=template.pk)
@@ -313,10 +311,17 @@ def _next_number(template: Template) -> int:
     return (highest or 0) + 1
 
 
-def _check_draft(version: TemplateVersion) -> None:
-    if version.is_published:
+def locked_draft(version: TemplateVersion) -> TemplateVersion:
+    """As it is stored now, until the end of the transaction. Raises `DomainError`: `conflict` when
+    it is published, `not_found` when it was discarded."""
+    rows = TemplateVersion.objects.select_related("template").select_for_update(of=("self",))
+    stored = rows.filter(pk=version.pk).first()
+    if stored is None:
+        raise DomainError(Code.NOT_FOUND, f"Version {version.number} was discarded.")
+    if stored.is_published:
         detail = f"Version {version.number} is published and does not change; make a new one."
         raise DomainError(Code.CONFLICT, detail)
+    return stored
 
 
 def _check_storable(draft: Draft) -> None:

@@ -23,7 +23,8 @@ from templates_app.discovery import FoundVariable as FoundVariable
 from templates_app.filters import FILTERS
 from templates_app.language import HTML, PLAIN, Parsed
 from templates_app.markup import MarkupError
-from templates_app.places import TAG, Marked, Place, position
+from templates_app.places import TAG, position
+from templates_app.safe_places import unsafe_places
 
 # The parts of a source, as errors name them.
 SUBJECT, BODY, TEXT = "subject", "body", "text"
@@ -165,30 +166,15 @@ def _body_problems(source: Source) -> list[Problem]:
         return [Problem(BODY, error.line, error.column, error.code, error.detail)]
     problems = []
     # MJML and HTML are read as they are written; what Markdown says is as safe as its HTML.
-    marked = Marked(body)
-    for number, (place, name) in enumerate(marked.places()):
-        why = _why_unsafe(place, name) if marked.tags[number].startswith("{{") else ""
-        if why:
-            line, column = position(body, marked.offsets[number])
-            problems.append(Problem(BODY, line, column, "unsafe_place", why))
+    for offset, why in unsafe_places(body):
+        line, column = position(body, offset)
+        problems.append(Problem(BODY, line, column, "unsafe_place", why))
     _, schemes = links.defuse(TAG.sub("", html))
     for scheme in schemes:
         found = re.search(re.escape(scheme), body, re.IGNORECASE)
         line, column = position(body, found.start()) if found else (0, 0)
         problems.append(Problem(BODY, line, column, "unsafe_url", _unsafe_url(scheme)))
     return problems
-
-
-def _why_unsafe(place: Place, name: str) -> str:
-    if place is Place.SCRIPT:
-        return "No mail program runs scripts, and a variable in one could say anything."
-    if place is Place.UNQUOTED:
-        return f"Put the value of {name} into quotes, or a variable could add attributes."
-    if place is Place.ATTRIBUTE and name.startswith("on"):
-        return f"No mail program runs {name}, and a variable in it could do anything."
-    if place is Place.ELEMENT:
-        return "A variable may stand in the value of an attribute, not for its name or an element."
-    return ""
 
 
 def _unsafe_url(scheme: str) -> str:

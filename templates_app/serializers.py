@@ -147,6 +147,13 @@ class PublishRequest(StrictSerializer):
 
 class RollbackRequest(StrictSerializer):
     version = serializers.IntegerField(min_value=1, help_text="A published one, not the current.")
+    change_note = StrictCharField(
+        required=False,
+        default="",
+        max_length=500,
+        allow_blank=True,
+        help_text="By default `Back to version 1.`",
+    )
 
 
 class PreviewRequest(TextRequest):

@@ -30,7 +30,7 @@ urlpatterns = [
     ),
     path(
         "templates/<str:code>/versions/<int:number>",
-        VersionViewSet.as_view({"get": "retrieve", "patch": "partial_update"}),
+        VersionViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"}),
         name="template-version-detail",
     ),
     path(

@@ -42,6 +42,9 @@ class Uses(Protocol):
         """Send one message of `version`, a draft too, through that sender alone, or through the
         pool. Returns the message's id. Raises `DomainError`."""
 
+    def forget_tests(self, version: TemplateVersion) -> None:
+        """Test messages of `version` stay, and do not name it any more."""
+
 
 _uses: Uses | None = None
 

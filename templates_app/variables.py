@@ -22,6 +22,15 @@ KEYWORDS = frozenset(
 TYPES = frozenset({"string", "number", "integer", "boolean", "array", "object"})
 _NUMERIC = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?", re.ASCII)
 MAX_DEPTH = 8
+# By `format`.
+SAMPLES = {
+    "currency": "EUR",
+    "date": "2026-11-22",
+    "date-time": "2026-11-22T09:30:00+08:00",
+    "email": "ann@example.com",
+    "timezone": "Asia/Shanghai",
+    "uri": "https://example.com",
+}
 MAX_PROPERTIES = 300
 # What the checks of jsonschema are called in our answers.
 _CODES = {
@@ -188,9 +197,21 @@ def suggest_schema(
                 properties[name]["items"] = {}
             if variable.is_required:
                 required.append(name)
+        _add_format(properties[name], variable)
     if not keep_unused:
         _drop_unused(schema, used)
     return schema
+
+
+def _add_format(schema: Any, variable: FoundVariable) -> None:
+    """Where nothing says yet what its texts look like. Callers are not held to it: it is for the
+    sample, and tells them what to give."""
+    if variable.type == "array" and isinstance(schema.get("items"), dict) and not schema["items"]:
+        schema = schema["items"]
+    elif variable.type == "array" or schema.get("type") not in (None, "string"):
+        return
+    if variable.format and not schema.keys() & {"format", "examples", "default", "enum"}:
+        schema |= {"type": "string", "format": variable.format}
 
 
 def _parent(
@@ -240,5 +261,7 @@ def example_of(schema: Mapping[str, Any], name: str = "") -> Any:
         return {n: example_of(below, n) for n, below in schema.get("properties", {}).items()}
     if kind == "array":
         return [example_of(schema.get("items") or {}, name)]
+    if kind == "string" and schema.get("format") in SAMPLES:
+        return SAMPLES[schema["format"]]
     made_up: dict[str, Any] = {"number": 42, "integer": 42, "boolean": True}
     return made_up.get(kind, name or "text")

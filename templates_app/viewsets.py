@@ -14,7 +14,7 @@ from accounts.models import ApiKey, Scope
 from core.errors import Code, DomainError, FieldError
 from core.problems import PROBLEM, ProblemError
 from core.serializers import ProblemSerializer
-from templates_app import lookup, publishing
+from templates_app import drafts, lookup, publishing
 from templates_app.models import TEXTS_OF_A_VERSION, Template, TemplateVersion
 from templates_app.previewing import preview_source, preview_version
 from templates_app.publishing import Author, Draft
@@ -202,6 +202,7 @@ class TemplateViewSet(_OfTemplates):
             to=lookup.find_version(template, asked.validated_data["version"]),
             by=self.author(),
             now=timezone.now(),
+            change_note=asked.validated_data["change_note"],
         )
         return Response(VersionDetail(version).data)
 
@@ -235,6 +236,7 @@ class VersionViewSet(_OfTemplates):
         "retrieve": Scope.TEMPLATES_READ,
         "create": Scope.TEMPLATES_WRITE,
         "partial_update": Scope.TEMPLATES_WRITE,
+        "destroy": Scope.TEMPLATES_WRITE,
         "publish": Scope.TEMPLATES_WRITE,
     }
     queryset = TemplateVersion.objects.none()
@@ -300,6 +302,18 @@ class VersionViewSet(_OfTemplates):
             version=version,
         )
         return Response(VersionDetail(version).data)
+
+    @extend_schema(
+        operation_id="discard_template_version",
+        summary="Discard a draft",
+        description="It is gone. A published version stays.",
+        parameters=[LocaleQuery],
+        responses={204: None, (409, PROBLEM): CONFLICTS},
+        tags=["templates"],
+    )
+    def destroy(self, request: Request, code: str, number: int) -> Response:
+        drafts.discard_draft(lookup.find_version(self.own_template(), number))
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(
         operation_id="publish_template_version",

@@ -55,6 +55,7 @@ ACCESS: dict[str, dict[str, str | None]] = {
     "api/v1/templates/<str:code>/versions/<int:number>": {
         "get": Scope.TEMPLATES_READ,
         "patch": Scope.TEMPLATES_WRITE,
+        "delete": Scope.TEMPLATES_WRITE,
     },
     "api/v1/templates/<str:code>/versions/<int:number>/publish": {"post": Scope.TEMPLATES_WRITE},
 }

@@ -199,8 +199,8 @@ class Message(models.Model):
             ),
             # Serves "what was sent by this template", and who uses it, newest first.
             models.Index(
-                name="message_by_template",
-                fields=["template_version", "id"],
+                name="message_of_template",
+                fields=["template_version", "application", "id"],
                 condition=Q(template_version__isnull=False),
             ),
             # Serves a batch: its list, its counts by status, and its cancelling.

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import QuerySet
@@ -15,7 +16,7 @@ from accounts.models import Scope
 from core.errors import Code, FieldError
 from core.problems import ProblemError
 from core.serializers import ProblemSerializer
-from messaging import resending, scheduling, search
+from messaging import by_template, resending, scheduling, search
 from messaging.models import Message, OtherRecipient
 from messaging.serializers.messages import (
     FoundSerializer,
@@ -29,7 +30,7 @@ from messaging.serializers.messages import (
 )
 from messaging.story import shown_as
 from messaging.timeline import timeline_of
-from templates_app.models import TEXTS_OF_A_VERSION, TemplateVersion
+from templates_app.models import TEXTS_OF_A_VERSION
 
 CONFLICT = OpenApiResponse(
     ProblemSerializer, description="It is in a state that does not allow this; `detail` says which."
@@ -60,6 +61,8 @@ class MessageViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericVi
         "resend": Scope.MESSAGES_SEND,
     }
     queryset = Message.objects.none()
+    # Of the template that is asked for.
+    versions: Sequence[int] = ()
 
     def get_serializer_class(self) -> type[BaseSerializer[Message]]:
         return MessageSummary if self.action == "list" else MessageDetail
@@ -86,12 +89,17 @@ class MessageViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericVi
         )
         if not asked.is_valid():
             raise _parameter_problem(asked.errors)
+        queryset = filter_messages(queryset, asked.validated_data)
+        if code := asked.validated_data.get("template"):
+            self.versions = by_template.used_versions(
+                code, application_id=caller_of(self.request).application_id
+            )
+            queryset = queryset.filter(template_version__in=self.versions)
         subject = KeyTextTransform("subject", "content")
-        return (
-            filter_messages(queryset, asked.validated_data)
-            .defer("content")
-            .annotate(subject=subject)
-        )
+        return queryset.defer("content").annotate(subject=subject)
+
+    def narrow_to_newest(self, queryset: QuerySet[Message], count: int) -> QuerySet[Message]:
+        return by_template.narrow_to_newest(queryset, self.versions, count)
 
     @extend_schema(
         operation_id="get_timeline",
@@ -178,9 +186,6 @@ def filter_messages(queryset: QuerySet[Message], asked: dict[str, Any]) -> Query
         queryset = queryset.filter(reference=reference)
     if batch_id := asked.get("batch_id"):
         queryset = queryset.filter(batch=batch_id)
-    if code := asked.get("template"):
-        versions = TemplateVersion.objects.filter(template__code=code)
-        queryset = queryset.filter(template_version__in=versions.values("pk"))
     if recipient := asked.get("recipient"):
         address = recipient.lower()
         others = OtherRecipient.objects.filter(address=address).values("message")

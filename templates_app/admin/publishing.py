@@ -1,17 +1,18 @@
-"""Publishing a draft: what it changes is said first, and to whom."""
+"""Publishing a draft: what it changes is said first, and to whom. And discarding one."""
 
 from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext
 
 from core.errors import DomainError
-from templates_app import publishing
-from templates_app.admin.pages import all_words, author_of, show_page
+from templates_app import drafts, publishing
+from templates_app.admin.pages import all_words, author_of, show_page, shown_time
 from templates_app.admin.trying import say
 from templates_app.models import TemplateVersion
 
@@ -19,7 +20,7 @@ PUBLISH = "templates_app.publish_templateversion"
 
 
 class PublishMixin:
-    """The publish page of `TemplateVersionAdmin`."""
+    """How a draft of `TemplateVersionAdmin` ends."""
 
     def may_publish(self: Any, request: HttpRequest, version: TemplateVersion) -> bool:
         return (
@@ -80,3 +81,45 @@ class PublishMixin:
             button=gettext("Publish"),
             back_url=back_url,
         )
+
+    def discard(self: Any, request: HttpRequest, pk: int) -> HttpResponse:
+        version: TemplateVersion = self.found(request, pk)
+        if not self.has_change_permission(request, version):
+            raise PermissionDenied
+        template, number = version.template, version.number
+        template_url = reverse("admin:templates_app_template_change", args=[template.pk])
+        if version.is_published:
+            words = gettext("Version %(number)s is published and stays.") % {"number": number}
+            self.message_user(request, words, messages.WARNING)
+            return HttpResponseRedirect(template_url)
+        if request.method == "POST":
+            try:
+                drafts.discard_draft(version)
+            except DomainError as error:
+                self.message_user(request, error.detail, messages.ERROR)
+            else:
+                # The draft has no history any more: its template keeps it.
+                admin = self.admin_site.get_model_admin(type(template))
+                admin.log_change(request, template, f"Draft {number} discarded.")
+                words = gettext("The draft is discarded.")
+                self.message_user(request, words, messages.SUCCESS)
+            return HttpResponseRedirect(template_url)
+        question = gettext("Discard draft %(number)s of %(template)s?")
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": gettext("Discard"),
+            "question": question % {"number": number, "template": template},
+            "lines": [
+                gettext("Its text is gone for good. Published versions and messages stay."),
+                gettext("It was last saved at %(time)s by %(who)s.")
+                % {
+                    "time": shown_time(version.updated_at),
+                    "who": version.author_name or gettext("somebody"),
+                },
+            ],
+            "button": gettext("Discard"),
+            "danger": True,
+            "back_url": self._url_of("change", version),
+        }
+        return TemplateResponse(request, "core/confirm.html", context)

@@ -44,7 +44,7 @@ class TemplateVersionAdmin(PublishMixin, TryMixin, ModelAdmin):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """What is published stays; a draft can be written anew."""
+        """What is published stays; a draft is discarded on a page of its own."""
         return False
 
     @display(description=_("template"), ordering="template__code")
@@ -56,11 +56,17 @@ class TemplateVersionAdmin(PublishMixin, TryMixin, ModelAdmin):
         return label(*state_of(version))
 
     def get_urls(self) -> list[URLPattern]:
-        pages = {"preview": self.preview, "shown": self.shown, "test": self.test}
+        pages = {
+            "preview": self.preview,
+            "shown": self.shown,
+            "test": self.test,
+            "publish": self.publish,
+            "discard": self.discard,
+        }
         return [
             *(
                 path(f"<int:pk>/{name}/", self._wrapped(view), name=f"{self._prefix}_{name}")
-                for name, view in [*pages.items(), ("publish", self.publish)]
+                for name, view in pages.items()
             ),
             *super().get_urls(),
         ]
@@ -193,6 +199,7 @@ class TemplateVersionAdmin(PublishMixin, TryMixin, ModelAdmin):
             "test_to": getattr(request.user, "email", "") or "",
             "senders": uses().test_senders(template.channel) if may_test else [],
             "publish_url": url_of("publish", version) if self.may_publish(request, version) else "",
+            "discard_url": url_of("discard", version) if may_edit else "",
             "compare_url": _compare_url(version) if others.exists() else "",
             "draft_url": (
                 reverse("admin:templates_app_template_draft", args=[template.pk])

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.core.management import call_command
-from django.db import connection, connections
+from django.db import connections
 from django.test import Client
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from tests.browser.chromium import chromium, is_missing
 from tests.factories import make_operator
+from tests.published_rows import empty_all_tables
 
 HERE = Path(__file__).parent
 # Where the suite puts what it saw, for people to look at; by default nowhere.
@@ -38,18 +38,8 @@ def _django_beside_playwright(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def _published_rows_can_go(transactional_db: None) -> Iterator[None]:
-    """Such tests end by emptying all tables, which SQLite's triggers would refuse."""
     yield
-    if connection.vendor != "sqlite":
-        return
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
-        triggers = cursor.fetchall()
-        for name, _ in triggers:
-            cursor.execute(f'DROP TRIGGER "{name}"')
-        call_command("flush", verbosity=0, interactive=False, inhibit_post_migrate=True)
-        for _, sql in triggers:
-            cursor.execute(sql)
+    empty_all_tables()
 
 
 @pytest.fixture

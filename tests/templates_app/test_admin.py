@@ -279,6 +279,7 @@ def attempts(version):
         "draft": lambda client: client.post(template_url(template, "draft")),
         "test": lambda client: client.post(version_url(version, "test"), {"to": "a@example.com"}),
         "archive": lambda client: client.get(template_url(template, "archive")),
+        "discard": lambda client: client.get(version_url(version, "discard")),
         "publish": lambda client: client.get(version_url(version, "publish")),
         "roll back": lambda client: client.get(template_url(template, "roll_back", old.number)),
         "duplicate": lambda client: client.get(template_url(template, "duplicate")),
@@ -293,7 +294,7 @@ READING = {"read", "preview", "compare"}
     [
         ((), set()),
         (READER, READING),
-        (EDITOR, READING | {"save", "draft", "test", "archive"}),
+        (EDITOR, READING | {"save", "draft", "discard", "test", "archive"}),
         (PUBLISHER, READING | {"publish", "roll back"}),
         ((*READER, "add_template"), READING | {"duplicate"}),
     ],

@@ -2,6 +2,7 @@ import pytest
 
 from templates_app import rendering
 from templates_app.discovery import discover
+from templates_app.looking import look_at
 from templates_app.rendering import (
     RenderError,
     Source,
@@ -28,6 +29,7 @@ def text(body, locale="", **variables):
         ("{{ at | date: '%-d %B' }}", "de", "22 November"),
         ("{{ at | datetime: 'short', timezone: 'America/New_York' }}", "zh", "2026/11/21 20:30"),
         ("{{ at | time }}", "en-gb", "09:30"),
+        ("{{ at | date: '%H:%M (UTC%:z)' }}", "", "09:30 (UTC+08:00)"),
         ("{{ '2026-01-02' | date: 'short' }}", "en", "1/2/26"),
         ("{{ 1767225600 | date: '%F' }}", "", "2026-01-01"),
         ("{{ n | number }}", "de", "1.234,5"),
@@ -162,3 +164,37 @@ def test_the_same_source_can_be_rendered_in_many_threads_and_again():
     compiled = compile_source(Source("{{ a }}", "{% assign b = a %}{% cycle 'x', 'y' %}{{ b }}"))
 
     assert {rendering.render(compiled, {"a": "1"}).html for _ in range(3)} == {"x1"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "{{ at | date }}",
+        "{{ at | date: '%Y' }} {{ at | time }}",
+        "{{ at | default: now_ | datetime: 'long' }}",
+        "{% for day in days %}{{ day | date }}{% endfor %}",
+        "{% for one in list %}{{ one.at | date }}{% endfor %}",
+        "{% assign d = at %}{{ d | date: timezone: zone }}",
+        "{{ total | currency: code }} {{ text | truncate: length }} {{ 7 | divided_by: by }}",
+    ],
+)
+def test_a_variable_without_an_example_is_shown_with_a_sample_of_its_kind(body):
+    for schema in (
+        {"type": "object"},
+        {"type": "object", "properties": {"at": {"type": "string"}}},
+    ):
+        look = look_at(Source("Hi", body), schema=schema, locale="en")
+
+        assert look.problems == []
+        assert look.rendered is not None
+
+
+def test_what_was_said_of_a_date_is_kept():
+    said = {"type": "object", "properties": {"at": {"type": "string", "examples": ["2020-01-31"]}}}
+
+    schema = suggest_schema(rendering.find_variables(Source("s", "{{ at | date }}")), said)
+
+    assert schema["properties"] == said["properties"]
+    assert look_at(Source("s", "{{ at | date: '%F' }}"), schema=said, locale="").rendered.html == (
+        "2020-01-31"
+    )

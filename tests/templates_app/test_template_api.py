@@ -57,6 +57,7 @@ def test_the_list_is_walked_by_cursor(api):
         ("post", "/versions", {"subject": "x", "body": "x"}),
         ("get", "/versions/1", None),
         ("patch", "/versions/1", {"body": "x"}),
+        ("delete", "/versions/1", None),
         ("post", "/versions/1/publish", {}),
     ],
 )
@@ -73,7 +74,7 @@ def test_foreign_templates_are_404_and_shared_ones_are_read_only(api, method, pa
     assert foreign.json()["detail"] == "There is no template theirs."
     assert of_all.status_code == (200 if method == "get" else 403)
     assert Template.objects.filter(archived_at=None, name="A template").count() == 2
-    assert TemplateVersion.objects.filter(status="published").count() == 0
+    assert TemplateVersion.objects.filter(status="draft").count() == 2
 
 
 def test_a_foreign_template_cannot_be_previewed(api):
@@ -235,3 +236,32 @@ def test_lists_ask_the_database_as_often_for_many(api, django_assert_max_num_que
 
     with django_assert_max_num_queries(4):
         api.get(URL)
+
+
+def test_a_draft_is_discarded_and_a_published_version_stays(api):
+    template = own(api)
+    make_version(template=template, status="published")
+    make_version(template=template)
+
+    gone = api.delete(f"{URL}/welcome/versions/2")
+    again = api.delete(f"{URL}/welcome/versions/2")
+    stays = api.delete(f"{URL}/welcome/versions/1")
+
+    assert (gone.status_code, again.status_code) == (204, 404)
+    assert (stays.status_code, stays.json()["code"]) == (409, "conflict")
+    assert [version.number for version in TemplateVersion.objects.all()] == [1]
+
+
+def test_rolling_back_takes_a_note(api):
+    template = own(api)
+    make_version(template=template, status="published")
+    make_version(template=template, status="published")
+
+    noted = api.post(f"{URL}/welcome/rollback", {"version": 1, "change_note": "Wrong price"})
+    without = api.post(f"{URL}/welcome/rollback", {"version": 2})
+
+    assert noted.json()["change_note"] == "Wrong price"
+    assert without.json()["change_note"] == "Back to version 2."
+    assert errors_of(api.post(f"{URL}/welcome/rollback", {"version": 1, "change_note": 1})) == [
+        ("/change_note", "invalid")
+    ]
