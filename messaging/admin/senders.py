@@ -96,7 +96,7 @@ class SenderAdmin(ModelAdmin):
     # --- form ------------------------------------------------------------------------------------
 
     def add_view(self, request, form_url="", extra_context=None):
-        if request.GET.get("adapter") in ADAPTERS:
+        if request.GET.get("adapter") in ADAPTERS.keys() - BUILT_IN:
             return super().add_view(request, form_url, extra_context)
         if not self.has_add_permission(request):
             raise PermissionDenied
@@ -128,7 +128,7 @@ class SenderAdmin(ModelAdmin):
                 "is_recovering": state.kind == SenderKind.RECOVERING,
                 "is_lost": senders.stored_secrets(sender) is None,
                 "may_change": self.has_change_permission(request, sender),
-                "takes_reports": hooks.takes_reports(sender),
+                "is_silent": not hooks.takes_reports(sender) and sender.adapter not in BUILT_IN,
                 "hook_url": self._hook_url(request, sender),
             }
         return super().change_view(request, object_id, form_url, extra_context)

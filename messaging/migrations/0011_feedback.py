@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0003_allowed_recipients'),
-        ('messaging', '0008_message_by_batch'),
+        ('messaging', '0009_messages_of_a_template_by_application'),
     ]
 
     operations = [

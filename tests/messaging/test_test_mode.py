@@ -277,6 +277,8 @@ def test_nobody_adds_a_second_one_by_hand(operator):
 
     assert "?adapter=smtp" in page
     assert "?adapter=simulator" not in page
+    page = operator.get("/admin/messaging/sender/add/?adapter=simulator").content.decode()
+    assert "?adapter=smtp" in page
 
 
 def test_its_page_opens_and_its_connection_works(operator):
