@@ -19,8 +19,8 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from accounts import keys
-from accounts.forms import ApiKeyForm, ApplicationForm
+from accounts import keys, quotas
+from accounts.forms import CAPS, LIMITS, ApiKeyForm, ApplicationForm, day_limit, describe_use
 from accounts.models import ApiKey, Application, User
 from core.errors import DomainError
 from core.labels import label
@@ -54,17 +54,32 @@ class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
     pass
 
 
+ABOUT_APPLICATION = ["name", "description", "is_active", "dedupe_seconds", "allowed_recipients"]
+
+
 @admin.register(Application)
 class ApplicationAdmin(ModelAdmin):
-    form = ApplicationForm
     list_display = ["name", "description", "is_active", "created_at"]
     list_filter = ["is_active"]
     search_fields = ["name"]
-    fields = [
-        *("name", "description", "is_active", "dedupe_seconds", "allowed_recipients"),
-        "created_at",
+    form = ApplicationForm
+    add_fieldsets = [(None, {"fields": ABOUT_APPLICATION}), LIMITS, CAPS]
+    fieldsets = [
+        (None, {"fields": [*ABOUT_APPLICATION, "created_at"]}),
+        (LIMITS[0], {**LIMITS[1], "fields": ["used_today", *LIMITS[1]["fields"]]}),
+        CAPS,
     ]
-    readonly_fields = ["created_at"]
+    readonly_fields = ["created_at", "used_today"]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Application | None = None) -> Any:
+        return self.fieldsets if obj is not None else self.add_fieldsets
+
+    @display(description=_("messages today"))
+    def used_today(self, application: Application) -> str:
+        now = timezone.now()
+        return describe_use(
+            quotas.used_today(application, now=now), day_limit(application), application, now=now
+        )
 
     def has_delete_permission(self, request: HttpRequest, obj: Application | None = None) -> bool:
         """Its keys and messages would have to go with it: it is switched off instead."""

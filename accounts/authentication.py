@@ -12,10 +12,13 @@ from rest_framework.request import Request
 from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.tokens import Token
 
+from accounts.claims import check_times, is_row_id
 from accounts.keys import find_valid, record_use
+from accounts.limits import Allowance
 from accounts.models import ApiKey
 from accounts.networks import client_address, is_allowed
 from core.errors import Code
+from core.middleware import add_late_headers
 from core.problems import ProblemError
 
 
@@ -39,6 +42,8 @@ class Caller:
     dedupe_seconds: int
     # Whom its application may write to; empty: everybody.
     allowed_recipients: Sequence[str]
+    # None: nothing is limited.
+    allowance: Allowance | None = None
 
     is_authenticated = True
 
@@ -72,12 +77,16 @@ class TokenAuthentication(JWTAuthentication):
             return None
         now = timezone.now()
         token = self.get_validated_token(raw_token, now=now)
-        return find_caller(token, meta=request.META, now=now), token
+        caller = find_caller(token, meta=request.META, now=now)
+        if caller.allowance is not None:
+            add_late_headers(request, caller.allowance.headers)
+            caller.allowance.enter()
+        return caller, token
 
     def get_validated_token(self, raw_token: bytes, *, now: datetime | None = None) -> Token:
         try:
             token = _verified(raw_token)
-            token.check_exp(current_time=now or timezone.now())
+            check_times(token.payload, now=now or timezone.now())
         except Exception as error:
             # Whatever is wrong with it, the caller needs one answer: get a new one.
             raise _refusal() from error
@@ -86,7 +95,7 @@ class TokenAuthentication(JWTAuthentication):
 
 @lru_cache(maxsize=4096)
 def _verified(raw_token: bytes) -> ApplicationToken:
-    """The signature, issuer and audience of a token do not change; its end does, and is looked at
+    """The signature, issuer and audience of a token do not change; its times do, and are looked at
     on every request. Raises what is wrong, which is not remembered."""
     return ApplicationToken(cast(Any, raw_token))
 
@@ -94,7 +103,7 @@ def _verified(raw_token: bytes) -> ApplicationToken:
 def find_caller(token: Token, *, meta: dict[str, Any], now: datetime) -> Caller:
     """Raises `ProblemError` (`invalid_token`, `network_not_allowed`)."""
     claims = [token.get(name) for name in ("key", "ver", "app")]
-    if not all(isinstance(claim, int) for claim in claims):
+    if not all(map(is_row_id, claims)):
         raise _refusal()
     found = find_valid(*claims, now=now)
     if found is None:
@@ -115,6 +124,7 @@ def find_caller(token: Token, *, meta: dict[str, Any], now: datetime) -> Caller:
         scopes=found.scopes,
         dedupe_seconds=found.dedupe_seconds,
         allowed_recipients=found.allowed_recipients,
+        allowance=Allowance(found.limits, now) if found.limits is not None else None,
     )
 
 

@@ -1,16 +1,43 @@
 """How the admin asks for what keys and applications may do."""
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
+from django.conf import settings
+from django.utils import timezone
+from django.utils.formats import date_format, number_format
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminTextareaWidget,
 )
 
+from accounts import quotas
 from accounts.models import ApiKey, Application, Scope
 from accounts.recipients import parse_allowed
+
+LIMITS: tuple[Any, dict[str, Any]] = (
+    _("Limits"),
+    {
+        "fields": [("requests_per_second", "burst"), ("messages_per_day", "time_zone")],
+        "description": _("Empty: the platform's default. 0: no limit."),
+    },
+)
+CAPS: tuple[Any, dict[str, Any]] = (
+    _("Limits for one recipient"),
+    {
+        "fields": [
+            ("recipient_per_hour", "recipient_per_day"),
+            "is_recipient_cap_for_high_only",
+        ],
+        "description": _(
+            "How much this application may send to one and the same person, so that nobody is"
+            " flooded with codes. Empty: the platform's default. 0: no limit."
+        ),
+    },
+)
 
 
 class LinesField(forms.CharField):
@@ -46,7 +73,24 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = ["application", "name", "kind", "scopes", "allowed_networks", "expires_at"]
 
 
+def day_limit(application: Application) -> int:
+    """Messages a day, 0 without a limit."""
+    own = application.messages_per_day
+    return int(settings.DEFAULT_MESSAGES_PER_DAY) if own is None else own
+
+
+def describe_use(used: int, limit: int, application: Application, *, now: datetime) -> str:
+    """ "412 of 1000; begins anew at midnight, 17:00 here"."""
+    ends = timezone.localtime(quotas.today_ends(application, now=now))
+    words = gettext("%(used)s of %(limit)s") if limit else gettext("%(used)s, without a limit")
+    shown = words % {"used": number_format(used), "limit": number_format(limit)}
+    anew = gettext("begins anew at %(time)s") % {"time": date_format(ends, "DATETIME_FORMAT")}
+    return f"{shown}; {anew}"
+
+
 class ApplicationForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Says in each empty field what holds then, and what the number means."""
+
     allowed_recipients = LinesField(
         label=_("Allowed recipients"),
         required=False,
@@ -59,7 +103,35 @@ class ApplicationForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Application
-        fields = ["name", "description", "is_active", "allowed_recipients"]
+        fields = [
+            "name",
+            "description",
+            "is_active",
+            "allowed_recipients",
+            "requests_per_second",
+            "burst",
+            "messages_per_day",
+            "time_zone",
+            "recipient_per_hour",
+            "recipient_per_day",
+            "is_recipient_cap_for_high_only",
+        ]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        none = gettext("no limit")
+        defaults = {
+            "requests_per_second": settings.DEFAULT_REQUESTS_PER_SECOND or none,
+            "burst": gettext("as many as a second's"),
+            "messages_per_day": settings.DEFAULT_MESSAGES_PER_DAY or none,
+            "time_zone": settings.TIME_ZONE,
+            "recipient_per_hour": settings.DEFAULT_RECIPIENT_PER_HOUR or none,
+            "recipient_per_day": settings.DEFAULT_RECIPIENT_PER_DAY or none,
+        }
+        for name, default in defaults.items():
+            # Who may only look at the page has no fields.
+            if name in self.fields:
+                self.fields[name].widget.attrs["placeholder"] = str(default)
 
     def clean_allowed_recipients(self) -> list[str]:
         try:

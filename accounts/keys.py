@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, transaction
 from django.db.models import F, Q
 
+from accounts.limits import COLUMNS, Limits, limits_of
 from accounts.models import ApiKey, Application
 from accounts.networks import IPAddress, is_allowed
 from core.database import first_row
@@ -108,17 +109,18 @@ class ValidKey:
     dedupe_seconds: int
     # The application's: whom it may write to; empty: everybody.
     allowed_recipients: list[str]
+    limits: Limits | None
 
 
 # Asked on every request. By the ORM it costs 0.5 ms more than the query itself.
-_FIND_VALID = """
+_FIND_VALID = f"""
     SELECT k.key_id, k.kind, k.scopes, k.allowed_networks,
            k.last_used_at IS NULL OR k.last_used_at < %s, a.dedupe_seconds,
-           a.allowed_recipients
+           a.allowed_recipients, {", ".join(f"a.{column}" for column in COLUMNS)}
     FROM accounts_apikey k JOIN accounts_application a ON a.id = k.application_id
     WHERE k.id = %s AND k.version = %s AND a.id = %s
       AND k.revoked_at IS NULL AND a.is_active AND (k.expires_at IS NULL OR k.expires_at > %s)
-"""
+"""  # noqa: S608  (our own names)
 
 
 def find_valid(pk: int, version: int, application_id: int, *, now: datetime) -> ValidKey | None:
@@ -129,7 +131,7 @@ def find_valid(pk: int, version: int, application_id: int, *, now: datetime) -> 
     row = first_row(_FIND_VALID, [stale, pk, version, application_id, at])
     if row is None:
         return None
-    key_id, kind, scopes, networks, is_use_due, dedupe_seconds, recipients = row
+    key_id, kind, scopes, networks, is_use_due, dedupe_seconds, recipients, *limited = row
     return ValidKey(
         pk=pk,
         application_id=application_id,
@@ -140,6 +142,7 @@ def find_valid(pk: int, version: int, application_id: int, *, now: datetime) -> 
         is_use_due=is_use_due,
         allowed_recipients=json.loads(recipients),
         dedupe_seconds=settings.DEDUPE_SECONDS if dedupe_seconds is None else dedupe_seconds,
+        limits=limits_of(application_id, *limited),
     )
 
 

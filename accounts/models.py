@@ -1,3 +1,5 @@
+from zoneinfo import available_timezones
+
 from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator
@@ -21,6 +23,13 @@ def validate_recipients(value: object) -> None:
             parse_allowed(text)
         except ValueError as error:
             raise ValidationError(str(error)) from error
+
+
+def validate_time_zone(name: str) -> None:
+    if name not in available_timezones():
+        raise ValidationError(
+            _("%(name)s is no time zone, for example Asia/Shanghai."), params={"name": name}
+        )
 
 
 class User(AbstractUser):
@@ -62,6 +71,56 @@ class Application(models.Model):
         ),
     )
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
+
+    # Limits: null is the platform's default, 0 is none. `accounts.limits` reads them with the key.
+    requests_per_second = models.PositiveIntegerField(
+        _("requests a second"),
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(100_000)],
+        help_text=_("More are answered with 429, rate_limited."),
+    )
+    burst = models.PositiveIntegerField(
+        _("requests at once"),
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(100_000)],
+        help_text=_("After a pause; at least as many as in a second."),
+    )
+    messages_per_day = models.PositiveIntegerField(
+        _("messages a day"),
+        null=True,
+        blank=True,
+        help_text=_("More are answered with 429, quota_exceeded."),
+    )
+    time_zone = models.CharField(
+        _("time zone"),
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        validators=[validate_time_zone],
+        help_text=_("In which its days begin, for example Asia/Shanghai."),
+    )
+    recipient_per_hour = models.PositiveIntegerField(
+        _("messages an hour"),
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(1000)],
+        help_text=_("More are answered with 429, recipient_capped."),
+    )
+    recipient_per_day = models.PositiveIntegerField(
+        _("messages a day"),
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(1000)],
+    )
+    is_recipient_cap_for_high_only = models.BooleanField(
+        _("count only those of high priority"),
+        default=False,
+        db_default=False,
+        help_text=_("Codes are sent with it; receipts and news are not limited then."),
+    )
 
     class Meta:
         verbose_name = _("application")

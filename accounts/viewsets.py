@@ -5,6 +5,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
+from accounts import token_guard
 from accounts.authentication import issue_token
 from accounts.keys import authenticate_key
 from accounts.networks import client_address
@@ -35,12 +36,15 @@ class TokenViewSet(ViewSet):
     def create(self, request: Request) -> Response:
         asked = TokenRequest(data=request.data)
         asked.is_valid(raise_exception=True)
+        key_id, address = asked.validated_data["api_key"], client_address(request.META)
+        token_guard.enter(key_id, address)
         key = authenticate_key(
-            key_id=asked.validated_data["api_key"],
+            key_id=key_id,
             secret=asked.validated_data["api_secret"],
-            address=client_address(request.META),
+            address=address,
             now=timezone.now(),
         )
+        token_guard.succeed(key_id, address)
         answer = {
             "access_token": issue_token(key),
             "token_type": "Bearer",

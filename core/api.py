@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import structlog
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from drf_standardized_errors.formatter import ExceptionFormatter
 from drf_standardized_errors.handler import ExceptionHandler
@@ -43,7 +44,14 @@ class _Handler(ExceptionHandler):
 
     def convert_known_exceptions(self, exc: Exception) -> Exception:
         if isinstance(exc, DomainError):
-            return ProblemError(exc.code, exc.detail, errors=exc.errors)
+            return ProblemError(
+                exc.code, exc.detail, errors=exc.errors, retry_after=exc.retry_after
+            )
+        if isinstance(exc, RequestDataTooBig):
+            return ProblemError(Code.PAYLOAD_TOO_LARGE)
+        if isinstance(exc, SuspiciousOperation):
+            # Too many parameters, for one.
+            return ProblemError(Code.BAD_REQUEST)
         if isinstance(exc, OperationalError | InterfaceError):
             log.error("database_unavailable", exc_info=exc)
             return ProblemError(Code.SERVICE_UNAVAILABLE)

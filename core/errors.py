@@ -8,10 +8,13 @@ class Code(StrEnum):
     """Codes of whole problems; `TITLES` and `MEANINGS` below say them to people."""
 
     INVALID_REQUEST = "invalid_request"
+    BAD_REQUEST = "bad_request"
     MALFORMED_JSON = "malformed_json"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     NOT_ACCEPTABLE = "not_acceptable"
     PAYLOAD_TOO_LARGE = "payload_too_large"
+    URL_TOO_LONG = "url_too_long"
+    HEADERS_TOO_LARGE = "headers_too_large"
     AUTHENTICATION_REQUIRED = "authentication_required"
     INVALID_TOKEN = "invalid_token"  # noqa: S105
     INVALID_CREDENTIALS = "invalid_credentials"
@@ -27,16 +30,21 @@ class Code(StrEnum):
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
     IDEMPOTENCY_KEY_IN_USE = "idempotency_key_in_use"
     RATE_LIMITED = "rate_limited"
+    QUOTA_EXCEEDED = "quota_exceeded"
+    RECIPIENT_CAPPED = "recipient_capped"
     SERVICE_UNAVAILABLE = "service_unavailable"
     INTERNAL_ERROR = "internal_error"
 
 
 STATUS: dict[Code, int] = {
     Code.INVALID_REQUEST: 422,
+    Code.BAD_REQUEST: 400,
     Code.MALFORMED_JSON: 400,
     Code.UNSUPPORTED_MEDIA_TYPE: 415,
     Code.NOT_ACCEPTABLE: 406,
     Code.PAYLOAD_TOO_LARGE: 413,
+    Code.URL_TOO_LONG: 414,
+    Code.HEADERS_TOO_LARGE: 431,
     Code.AUTHENTICATION_REQUIRED: 401,
     Code.INVALID_TOKEN: 401,
     Code.INVALID_CREDENTIALS: 401,
@@ -52,16 +60,21 @@ STATUS: dict[Code, int] = {
     Code.IDEMPOTENCY_KEY_REUSED: 422,
     Code.IDEMPOTENCY_KEY_IN_USE: 409,
     Code.RATE_LIMITED: 429,
+    Code.QUOTA_EXCEEDED: 429,
+    Code.RECIPIENT_CAPPED: 429,
     Code.SERVICE_UNAVAILABLE: 503,
     Code.INTERNAL_ERROR: 500,
 }
 
 MEANINGS: dict[Code, str] = {
     Code.INVALID_REQUEST: "A field is missing, unknown or wrong; `errors` names each one.",
+    Code.BAD_REQUEST: "The request itself is wrong: its host, its parameters or its form.",
     Code.MALFORMED_JSON: "The body is no JSON that can be processed; nothing was read from it.",
     Code.UNSUPPORTED_MEDIA_TYPE: "The body is not sent as `application/json`.",
     Code.NOT_ACCEPTABLE: "The `Accept` header rules out JSON.",
-    Code.PAYLOAD_TOO_LARGE: "The body is larger than 1 MiB, or 10 MiB for a batch.",
+    Code.PAYLOAD_TOO_LARGE: "The body is larger than `MAX_BODY_BYTES`, 1 MiB; tenfold for a batch.",
+    Code.URL_TOO_LONG: "Path and query are longer than `MAX_URL_BYTES`, 4096 by default.",
+    Code.HEADERS_TOO_LARGE: "A header is longer than 8190 bytes, or there are more than 100.",
     Code.AUTHENTICATION_REQUIRED: "No `Authorization: Bearer …` header was sent.",
     Code.INVALID_TOKEN: "The token is expired, damaged, or its key was revoked: get a new one.",
     Code.INVALID_CREDENTIALS: "Unknown key, wrong secret, or a key that is not valid any more.",
@@ -77,6 +90,8 @@ MEANINGS: dict[Code, str] = {
     Code.IDEMPOTENCY_KEY_REUSED: "The idempotency key was used for another request lately.",
     Code.IDEMPOTENCY_KEY_IN_USE: "A request with this key is being answered; repeat it soon.",
     Code.RATE_LIMITED: "Too many requests: wait for as many seconds as `Retry-After` says.",
+    Code.QUOTA_EXCEEDED: "The application's messages of this day are used up, or too few are left.",
+    Code.RECIPIENT_CAPPED: "A recipient, named in `errors`, gets no more from you for a while.",
     Code.SERVICE_UNAVAILABLE: "The platform cannot answer now; the request may be repeated.",
     Code.INTERNAL_ERROR: "A fault of ours; quote the `request_id` to the operators.",
 }
@@ -96,8 +111,17 @@ class DomainError(Exception):
     """A refusal with a public code. Doors translate it: the API into a problem, commands into a
     line, the admin into a message."""
 
-    def __init__(self, code: Code, detail: str, *, errors: tuple[FieldError, ...] = ()) -> None:
+    def __init__(
+        self,
+        code: Code,
+        detail: str,
+        *,
+        errors: tuple[FieldError, ...] = (),
+        retry_after: int | None = None,
+    ) -> None:
+        """`retry_after`: seconds after which the same may be asked again."""
         super().__init__(detail)
         self.code = code
         self.detail = detail
         self.errors = errors
+        self.retry_after = retry_after

@@ -3,6 +3,7 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
@@ -12,7 +13,9 @@ from django.utils.deprecation import MiddlewareMixin
 from django_prometheus.middleware import PrometheusAfterMiddleware
 from django_prometheus.utils import Time, TimeSince
 
+from core.errors import Code
 from core.ids import uuid7
+from core.problems import problem_response
 
 ACCEPTABLE = re.compile(r"[A-Za-z0-9._:@/+=-]{1,64}")
 
@@ -20,6 +23,11 @@ ACCEPTABLE = re.compile(r"[A-Za-z0-9._:@/+=-]{1,64}")
 def request_id_of(request: object) -> str:
     """The id that the middleware gave to a request of Django or REST framework."""
     return str(getattr(request, "request_id", ""))
+
+
+def add_late_headers(request: Any, headers: Callable[[], dict[str, str]]) -> None:
+    """Have `headers` asked for when the answer to a request is made, whatever it is."""
+    getattr(request, "_request", request).late_headers = headers
 
 
 class RequestIdMiddleware:
@@ -42,7 +50,24 @@ class RequestIdMiddleware:
         finally:
             structlog.contextvars.unbind_contextvars("request_id")
         response.headers["X-Request-ID"] = request_id
+        if (late_headers := getattr(request, "late_headers", None)) is not None:
+            for name, value in late_headers().items():
+                response.headers[name] = value
         return response
+
+
+class ShortUrls:
+    """Refuses URLs that nothing here needs, before anything reads them."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        length = len(request.META.get("QUERY_STRING", "")) + len(request.path_info)
+        if length > settings.MAX_URL_BYTES:
+            words = f"Path and query have {length} bytes; {settings.MAX_URL_BYTES} are allowed."
+            return problem_response(request, Code.URL_TOO_LONG, words)
+        return self.get_response(request)
 
 
 class _PagesOnly(MiddlewareMixin):

@@ -5,6 +5,7 @@ import binascii
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import UUIDField
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
@@ -22,12 +23,9 @@ class BoundedPagination(BasePagination):
     The total is counted through a subquery that stops at 10,001 rows.
     """
 
-    default_page_size = 20
-    max_page_size = 100
-
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Any:
         queryset = queryset.order_by("-pk")
-        self.page_size = _number(request, "page_size", self.default_page_size, self.max_page_size)
+        self.page_size = _number(request, "page_size", settings.PAGE_SIZE, settings.MAX_PAGE_SIZE)
         cursor = request.query_params.get("cursor")
         if cursor is not None:
             if "page" in request.query_params:
@@ -94,7 +92,12 @@ class BoundedPagination(BasePagination):
             parameter("page", {"type": "integer", "minimum": 1}, "From 1, as deep as 10,000 rows."),
             parameter(
                 "page_size",
-                {"type": "integer", "minimum": 1, "maximum": self.max_page_size, "default": 20},
+                {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": settings.MAX_PAGE_SIZE,
+                    "default": settings.PAGE_SIZE,
+                },
                 "Rows a page.",
             ),
             parameter("cursor", {"type": "string"}, "`next_cursor` of the page before."),

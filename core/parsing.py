@@ -11,8 +11,6 @@ from rest_framework.parsers import BaseParser
 from core.errors import Code, FieldError
 from core.problems import ProblemError, escape_pointer
 
-MAX_DEPTH = 32
-
 
 class StrictJSONParser(BaseParser):
     """JSON that PostgreSQL can store and Python can read: bounded in size and depth, UTF-8, no NUL,
@@ -46,14 +44,14 @@ def parse_json(body: bytes, limit: int) -> Any:
         value = json.loads(
             body.decode(), parse_constant=_refuse_constant, object_pairs_hook=_unique
         )
-        if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
+        if body.count(b"[") + body.count(b"{") > settings.MAX_JSON_DEPTH:
             _refuse_depth(value)
     except UnicodeDecodeError as error:
         raise ProblemError(
             Code.MALFORMED_JSON, f"The body is not UTF-8 (byte {error.start})."
         ) from error
     except RecursionError as error:
-        raise ProblemError(Code.MALFORMED_JSON, TOO_DEEP) from error
+        raise _too_deep() from error
     except json.JSONDecodeError as error:
         raise ProblemError(
             Code.MALFORMED_JSON,
@@ -68,7 +66,6 @@ def parse_json(body: bytes, limit: int) -> Any:
     return value
 
 
-TOO_DEEP = f"The body is nested deeper than {MAX_DEPTH} levels."
 # Only escapes can smuggle these in: JSON forbids them raw, and UTF-8 has no surrogates.
 UNSTORABLE_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -91,14 +88,19 @@ def _refuse_depth(value: Any) -> None:
     level, depth = [value], 0
     while level:
         depth += 1
-        if depth > MAX_DEPTH + 1:
-            raise ProblemError(Code.MALFORMED_JSON, TOO_DEEP)
+        if depth > settings.MAX_JSON_DEPTH + 1:
+            raise _too_deep()
         level = [
             child
             for node in level
             if isinstance(node, dict | list)
             for child in (node.values() if isinstance(node, dict) else node)
         ]
+
+
+def _too_deep() -> ProblemError:
+    words = f"The body is nested deeper than {settings.MAX_JSON_DEPTH} levels."
+    return ProblemError(Code.MALFORMED_JSON, words)
 
 
 def _unstorable(value: Any, pointer: str) -> Iterator[FieldError]:

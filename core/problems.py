@@ -15,9 +15,16 @@ class ProblemError(exceptions.APIException):
     """A `DomainError` on its way through REST framework."""
 
     def __init__(
-        self, code: Code, detail: str | None = None, *, errors: tuple[FieldError, ...] = ()
+        self,
+        code: Code,
+        detail: str | None = None,
+        *,
+        errors: tuple[FieldError, ...] = (),
+        retry_after: int | None = None,
     ) -> None:
         super().__init__(detail or MEANINGS[code], code=code.value)
+        # What REST framework calls it; it becomes `Retry-After`.
+        self.wait = retry_after
         self.status_code = STATUS[code]
         self.problem_code = code
         self.errors = errors

@@ -1,7 +1,7 @@
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import OpenApiResponse
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
 from core.problems import PROBLEM
 from core.serializers import ProblemSerializer
@@ -16,11 +16,23 @@ WITH_BODY = {
     415: "The body is not sent as `application/json`.",
 }
 ANY = {
+    400: "The request itself is wrong: its host, or its parameters.",
     406: "The `Accept` header rules out JSON.",
+    414: "Path and query are too long.",
+    429: "Too many requests, or a quota is used up; `code` says which, `Retry-After` how long.",
     422: "A field or parameter is missing, unknown or wrong; `errors` names each one.",
     503: "The platform cannot answer now; the request may be repeated.",
 }
 OF_ONE_OBJECT = {404: "There is no such thing, or it belongs to another application."}
+
+
+REQUEST_ID_IN = OpenApiParameter(
+    "X-Request-ID",
+    str,
+    OpenApiParameter.HEADER,
+    description="Yours, to find the request and its messages by: 1 to 64 of `A-Za-z0-9._:@/+=-`. "
+    "Another is made when it is something else.",
+)
 
 
 class ProblemAutoSchema(AutoSchema):
@@ -42,3 +54,15 @@ class ProblemAutoSchema(AutoSchema):
                     direction=direction,
                 )
         return bodies
+
+    def get_override_parameters(self) -> list[Any]:
+        return [*super().get_override_parameters(), REQUEST_ID_IN]
+
+    def _get_response_headers_for_code(self, status_code: str, direction: Any = "response") -> Any:
+        found: Any = super()._get_response_headers_for_code(status_code, direction)
+        names = ["X-Request-ID"]
+        if status_code in {"429", "503"}:
+            names.append("Retry-After")
+        if self.get_auth():
+            names += ["RateLimit-Policy", "RateLimit"]
+        return found | {name: {"$ref": f"#/components/headers/{name}"} for name in names}

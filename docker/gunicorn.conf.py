@@ -5,9 +5,11 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
+from gunicorn import util
 from gunicorn.glogging import Logger
 from prometheus_client import multiprocess, values
 
+from core import bare_answers
 from core.logging import logging_config
 from core.masking import mask_path
 
@@ -46,11 +48,21 @@ class Log(Logger):
         )
 
 
+def write_problem(client: Any, status: int, reason: str, words: str) -> None:
+    """For requests that cannot be read; gunicorn has logged why."""
+    request_id = bare_answers.write_problem(client, status, reason, words)
+    access_log.info("unreadable_request", status=status, request_id=request_id)
+
+
+util.write_error = write_problem
+
 bind = f"0.0.0.0:{variable('PORT', '8000')}"
 # Measured on the accept path: sync workers beat every number of threads, and one more than cores
 # was a tenth faster than as many, since one of them always waits for a commit or for a client.
 worker_class = "sync"
 workers = int(variable("WEB_CONCURRENCY", str(len(os.sched_getaffinity(0)) + 1)))
+# The longest that it reads. The platform refuses what is longer than MAX_URL_BYTES by itself.
+limit_request_line = 8190
 # A request may take 30 s; on a stop, those that run get as long to end.
 timeout = graceful_timeout = 30
 # A worker makes room for a fresh one now and then, not all at once: slow leaks stay harmless.

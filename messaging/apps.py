@@ -7,11 +7,13 @@ class MessagingConfig(AppConfig):
     verbose_name = _("Delivery")
 
     def ready(self) -> None:
+        from accounts import limits
         from core import health, metrics_page
-        from messaging import checks, gauges, metrics, template_uses
+        from messaging import checks, counting, gauges, metrics, template_uses
         from templates_app import uses
 
         health.register("progress", checks.check_progress)
         metrics_page.measure_at_scrape(metrics.BacklogCollector())
         metrics_page.measure_at_scrape(gauges.SenderStateCollector())
         uses.connect(template_uses.MessageUses())
+        limits.connect(counting.count_messages)

@@ -24,6 +24,11 @@ class Stored:
     batch: Batch
     accepted: list[Accepted]
 
+    @property
+    def are_new(self) -> list[bool]:
+        """Of each, whether it became a message."""
+        return [not accepted.is_duplicate for accepted in self.accepted]
+
 
 def store_batch(
     readies: Sequence[Ready], *, origin: Origin, channel: str, rejected: int, now: datetime

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import transaction
 
+from accounts.limits import Allowance
 from core.crash import crash_at
 from core.errors import Code, DomainError, FieldError
 from messaging import doorbell, duplicates, metrics, recipients, suppressions
@@ -38,6 +39,8 @@ class Origin:
     is_keyed: bool = False
     # Whom its application may write to; empty: everybody.
     allowed_recipients: Sequence[str] = ()
+    # None: nothing is limited.
+    allowance: Allowance | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,11 @@ class Accepted:
     message: Message
     warnings: Sequence[FieldError] = ()
     is_duplicate: bool = False
+
+    @property
+    def are_new(self) -> list[bool]:
+        """As of a batch: whether it became a message."""
+        return [not self.is_duplicate]
 
 
 def prepare_email(

@@ -213,6 +213,7 @@ class Lines:
                     self._news.put(_News(line, outcomes, False))
                     outcomes, told = [], now + took
         finally:
+            structlog.contextvars.unbind_contextvars("request_id", "message_id")
             unsent += line.end()
             connections().give_back(adapter)
             outcomes += [Outcome(job, attempt, None, self.clock()) for job, attempt in unsent]
@@ -225,6 +226,11 @@ class Lines:
         whether the provider has the message."""
         if isinstance(outbound, DeliveryError):
             return outbound
+        message = job.claim.message
+        # For whatever an adapter or its library logs; each message takes the place of the last.
+        structlog.contextvars.bind_contextvars(
+            request_id=message.request_id, message_id=str(message.pk)
+        )
         try:
             return adapter.send(outbound)
         except DeliveryError as error:
@@ -240,7 +246,9 @@ def _outbound(job: Job, attempt: Mark) -> Outbound | PermanentFailure:
     try:
         content = content_from_json(message.channel, job.claim.content)
     except Exception as error:
-        log.exception("content_unreadable", message_id=str(message.pk))
+        log.exception(
+            "content_unreadable", message_id=str(message.pk), request_id=message.request_id
+        )
         return PermanentFailure("rejected", phase="content", words=type(error).__name__)
     return Outbound(str(attempt.pk), message_id_header(message), content, tries=message.tries)
 

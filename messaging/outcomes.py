@@ -75,7 +75,11 @@ def commit(
         except DATABASE_AWAY:
             raise
         except DatabaseError:
-            log.exception("outcome_not_written", attempt_id=str(outcome.attempt.pk))
+            log.exception(
+                "outcome_not_written",
+                attempt_id=str(outcome.attempt.pk),
+                request_id=outcome.job.claim.message.request_id,
+            )
             out |= _commit_together([without_words(outcome)], [], health, may_be_late)[0]
     return out, _commit_together([], marks, health, False)[1] if marks else set()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import environ
 from kombu import Exchange, Queue
 
+from core.answer_headers import HEADERS
 from core.logging import logging_config
 from notification_platform import admin_theme, env
 
@@ -55,8 +56,36 @@ WSGI_APPLICATION = "notification_platform.wsgi.application"
 APPEND_SLASH = False
 
 # The largest JSON body of the API, in bytes. Larger ones are refused before they are read.
-MAX_BODY_BYTES = 1_048_576
+MAX_BODY_BYTES = env.integer("MAX_BODY_BYTES", 1_048_576, minimum=10_000, maximum=104_857_600)
 MAX_BATCH_BODY_BYTES = 10 * MAX_BODY_BYTES
+# How deep its arrays and objects may stand in one another. Python gives up at some hundreds.
+MAX_JSON_DEPTH = env.integer("MAX_JSON_DEPTH", 32, minimum=8, maximum=200)
+# Path and query of a request. The server itself refuses lines of more than 8190 bytes.
+MAX_URL_BYTES = env.integer("MAX_URL_BYTES", 4096, minimum=512, maximum=8000)
+DATA_UPLOAD_MAX_NUMBER_FIELDS = env.integer("MAX_FORM_FIELDS", 1000, minimum=100, maximum=10_000)
+# Forms of the admin, without their files.
+DATA_UPLOAD_MAX_MEMORY_SIZE = env.integer(
+    "MAX_FORM_BYTES", 2_621_440, minimum=1_048_576, maximum=104_857_600
+)
+# Rows of a list of the API: without and with `page_size`.
+PAGE_SIZE = env.integer("PAGE_SIZE", 20, minimum=1, maximum=1000)
+MAX_PAGE_SIZE = env.integer("MAX_PAGE_SIZE", 100, minimum=1, maximum=1000)
+
+# --- Limits of applications that have none of their own; 0 is none --------------------------------
+
+DEFAULT_REQUESTS_PER_SECOND = env.integer(
+    "DEFAULT_REQUESTS_PER_SECOND", 0, minimum=0, maximum=100_000
+)
+DEFAULT_MESSAGES_PER_DAY = env.integer(
+    "DEFAULT_MESSAGES_PER_DAY", 0, minimum=0, maximum=2_147_483_647
+)
+DEFAULT_RECIPIENT_PER_HOUR = env.integer("DEFAULT_RECIPIENT_PER_HOUR", 0, minimum=0, maximum=1000)
+DEFAULT_RECIPIENT_PER_DAY = env.integer("DEFAULT_RECIPIENT_PER_DAY", 0, minimum=0, maximum=1000)
+# Failed attempts to get a token, a minute.
+TOKEN_FAILURES_PER_NETWORK = env.integer(
+    "TOKEN_FAILURES_PER_NETWORK", 20, minimum=0, maximum=100_000
+)
+TOKEN_FAILURES_PER_KEY = env.integer("TOKEN_FAILURES_PER_KEY", 60, minimum=0, maximum=100_000)
 
 INSTALLED_APPS = [
     "unfold",
@@ -83,6 +112,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "core.middleware.RequestIdMiddleware",
+    "core.middleware.ShortUrls",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "core.middleware.Session",
@@ -289,6 +319,8 @@ SIMPLE_JWT = {
     "ISSUER": "notification-platform",
     "AUDIENCE": "notification-platform-api",
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=TOKEN_LIFETIME_MINUTES),
+    # Clocks of several web servers differ a little; see `accounts.claims`.
+    "LEEWAY": 10,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Notification platform",
@@ -302,6 +334,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "APPEND_COMPONENTS": {"headers": HEADERS},
     # Several things have a `status` or a `reason`: a name for each list of choices.
     "ENUM_NAME_OVERRIDES": {
         "MessageReasonEnum": "messaging.models.Reason",

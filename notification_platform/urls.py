@@ -26,6 +26,10 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return HttpResponseNotFound("There is no such page.\n", content_type="text/plain")
 
 
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return problem_response(request, Code.BAD_REQUEST)
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     return problem_response(request, Code.INTERNAL_ERROR)
 
@@ -45,6 +49,7 @@ def self_contained(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespo
     return with_policy
 
 
+handler400 = bad_request
 handler404 = not_found
 handler500 = server_error
 

@@ -9,6 +9,7 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from accounts.authentication import issue_token
+from core import tallies
 from messaging import delivery, doorbell, lines, suppressions
 from messaging.channels import registry
 from templates_app.sending import ready_version
@@ -43,6 +44,7 @@ def bells(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
 def _clean_process() -> Iterator[None]:
     """Nothing of one test is left in the process for the next."""
     cache.clear()
+    tallies.forget()
     # A rolled back test leaves its ids to the next one.
     ready_version.cache_clear()
     delivery.stopping.clear()

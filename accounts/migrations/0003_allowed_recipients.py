@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0002_dedupe_window'),
+        ('accounts', '0002_limits'),
     ]
 
     operations = [

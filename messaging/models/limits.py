@@ -1,18 +1,12 @@
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
-from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-
-def validate_time_zone(name: str) -> None:
-    if name not in available_timezones():
-        raise ValidationError(
-            _("%(name)s is no time zone, for example Asia/Shanghai."), params={"name": name}
-        )
+from accounts.models import validate_time_zone as validate_time_zone
 
 
 class Limited(models.Model):

@@ -1,8 +1,9 @@
 """Answers to requests that store something: one for each idempotency key."""
 
 import re
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
 
 from django.db import transaction
 from django.http import HttpResponse
@@ -10,7 +11,9 @@ from django.utils import timezone
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
+from accounts import quotas
 from accounts.authentication import caller_of
+from accounts.quotas import Letter
 from core.errors import Code, DomainError, FieldError
 from core.middleware import request_id_of
 from messaging import idempotency
@@ -21,7 +24,15 @@ HEADER, FIELD = "Idempotency-Key", "idempotency_key"
 REPLAYED = "Idempotent-Replayed"
 _KEY = re.compile(r"[!-~]{1,255}")
 
-Stored = TypeVar("Stored")
+
+class CountsNew(Protocol):
+    """What was stored: of each message that was asked for, whether it is new."""
+
+    @property
+    def are_new(self) -> Sequence[bool]: ...
+
+
+Stored = TypeVar("Stored", bound=CountsNew)
 
 
 def origin_of(request: Request, *, is_keyed: bool = False) -> Origin:
@@ -34,6 +45,7 @@ def origin_of(request: Request, *, is_keyed: bool = False) -> Origin:
         dedupe_seconds=caller.dedupe_seconds,
         is_keyed=is_keyed,
         allowed_recipients=caller.allowed_recipients,
+        allowance=caller.allowance,
     )
 
 
@@ -54,20 +66,45 @@ class Once:
         return response_of(answer, is_replayed=True) if answer else None
 
     def answer(
-        self, store: Callable[[], Stored], tell: Callable[[Stored], tuple[int, dict[str, Any]]]
+        self,
+        store: Callable[[], Stored],
+        tell: Callable[[Stored], tuple[int, dict[str, Any]]],
+        *,
+        letters: Sequence[Letter],
+        now: datetime,
     ) -> HttpResponse:
-        """`tell` makes status and body of what `store` stored."""
-        if self.keyed is None:
-            return response_of(_answer(*tell(store())))
+        """`tell` makes status and body of what `store` stored. The quota of `letters`, one for each
+        message that it may store, was taken at `now`: what is not used is given back."""
+        allowance = self.origin.allowance
         try:
-            with transaction.atomic():
-                idempotency.wait_briefly()
-                answer = _answer(*tell(store()))
-                idempotency.keep(self.keyed, answer, now=timezone.now())
+            stored, answer = self._store(store, tell)
         except Overtaken:
             # Whoever was first has committed: that is what was waited for.
-            return self.earlier() or self.answer(store, tell)
+            quotas.give_back(allowance, letters, now=now)
+            return self.earlier() or self._come_again()
+        except BaseException:
+            quotas.give_back(allowance, letters, now=now)
+            raise
+        used = zip(letters, stored.are_new, strict=True) if letters else ()
+        quotas.give_back(allowance, [letter for letter, is_new in used if not is_new], now=now)
         return response_of(answer)
+
+    def _store(
+        self, store: Callable[[], Stored], tell: Callable[[Stored], tuple[int, dict[str, Any]]]
+    ) -> tuple[Stored, Answer]:
+        if self.keyed is None:
+            stored = store()
+            return stored, _answer(*tell(stored))
+        with transaction.atomic():
+            idempotency.wait_briefly()
+            stored = store()
+            answer = _answer(*tell(stored))
+            idempotency.keep(self.keyed, answer, now=timezone.now())
+        return stored, answer
+
+    def _come_again(self) -> HttpResponse:
+        """What overtook this request is 72 hours old by now: a matter of microseconds."""
+        raise DomainError(Code.IDEMPOTENCY_KEY_IN_USE, "Repeat the request.")
 
 
 def keyed_of(request: Request) -> Keyed | None:

@@ -13,11 +13,14 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer, ValidationError
 from rest_framework.viewsets import GenericViewSet
 
+from accounts import quotas
 from accounts.authentication import caller_of
+from accounts.limits import Allowance
 from accounts.models import Scope
+from accounts.quotas import Letter
 from core.api import field_errors
 from core.errors import MEANINGS, Code, DomainError, FieldError
-from messaging import intake, scheduling
+from messaging import counting, intake, scheduling
 from messaging.batches import Stored, store_batch
 from messaging.intake import Origin, Ready
 from messaging.models import Batch
@@ -143,12 +146,16 @@ class BatchViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericView
             except DomainError as error:
                 prepared.append(error)
         prepared = _screened(prepared, wishes, origin=once.origin, now=now)
+        is_whole, is_real = data["mode"] == ALL_OR_NOTHING, not data.get("dry_run")
+        if is_whole and (wrong := sum(isinstance(each, DomainError) for each in prepared)):
+            raise _refused(prepared, wrong)
+        letters = _take(
+            prepared, once.origin.allowance, is_whole=is_whole, is_real=is_real, now=now
+        )
+        if not is_real:
+            return Response(_told(prepared, None)[1])
         readies = [each for each in prepared if isinstance(each, Ready)]
         rejected = len(prepared) - len(readies)
-        if rejected and data["mode"] == ALL_OR_NOTHING:
-            raise _refused(prepared, rejected)
-        if data.get("dry_run"):
-            return Response(_told(prepared, None)[1])
         return once.answer(
             lambda: store_batch(
                 readies,
@@ -158,6 +165,8 @@ class BatchViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericView
                 now=now,
             ),
             lambda stored: _told(prepared, stored),
+            letters=letters,
+            now=now,
         )
 
     @extend_schema(
@@ -196,6 +205,29 @@ def _screened(
             judged = DomainError(judged.code, judged.detail, errors=errors)
         found.append(judged)
     return found
+
+
+def _take(
+    prepared: list[Ready | DomainError],
+    allowance: Allowance | None,
+    *,
+    is_whole: bool,
+    is_real: bool,
+    now: datetime,
+) -> list[Letter]:
+    """Take the quota of all, or of each that has some left: the others become errors in `prepared`.
+    Returns what was taken for those that are left, in order. A dry run asks for all together."""
+    places = [index for index, each in enumerate(prepared) if isinstance(each, Ready)]
+    readies = [each for each in prepared if isinstance(each, Ready)]
+    letters = counting.letters_of(readies, allowance, places)
+    if is_whole or not is_real:
+        quotas.take(allowance, letters, now=now, is_real=is_real)
+        return letters
+    refusals = quotas.take_each(allowance, letters, now=now)
+    for place, refusal in zip(places if letters else (), refusals, strict=True):
+        if refusal is not None:
+            prepared[place] = refusal
+    return [letter for letter, no in zip(letters, refusals, strict=True) if no is None]
 
 
 def _told(

@@ -15,8 +15,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
+from accounts import quotas
 from accounts.models import Scope
-from messaging import intake, rehearsal
+from messaging import counting, intake, rehearsal
 from messaging.recipients import as_given, pointers_as_given
 from messaging.serializers.sending import Accepted, EmailRequest, Rehearsed
 from messaging.viewsets.answering import HEADER, Once
@@ -111,9 +112,12 @@ class EmailViewSet(ViewSet):
             )
         if ready.warnings:
             ready = replace(ready, warnings=as_given(ready.warnings, request.data))
-        if asked.validated_data.get("dry_run"):
+        allowance, is_real = once.origin.allowance, not asked.validated_data.get("dry_run")
+        letters = counting.letters_of([ready], allowance)
+        quotas.take(allowance, letters, now=now, is_real=is_real)
+        if not is_real:
             return Response(Rehearsed(rehearsal.rehearse(ready, now=now)).data)
-        return once.answer(lambda: intake.store(ready, now=now), _told)
+        return once.answer(lambda: intake.store(ready, now=now), _told, letters=letters, now=now)
 
 
 def _told(accepted: intake.Accepted) -> tuple[int, dict[str, Any]]:
