@@ -54,7 +54,7 @@ class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
     pass
 
 
-ABOUT_APPLICATION = ["name", "description", "is_active", "dedupe_seconds"]
+ABOUT_APPLICATION = ["name", "description", "is_active", "dedupe_seconds", "allowed_recipients"]
 
 
 @admin.register(Application)

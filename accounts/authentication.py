@@ -1,5 +1,6 @@
 """Bearer tokens: short-lived, ours only, and worth nothing once their key is revoked."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -39,6 +40,8 @@ class Caller:
     scopes: frozenset[str]
     # How long the same message is not sent again, unless a template says otherwise.
     dedupe_seconds: int
+    # Whom its application may write to; empty: everybody.
+    allowed_recipients: Sequence[str]
     # None: nothing is limited.
     allowance: Allowance | None = None
 
@@ -120,6 +123,7 @@ def find_caller(token: Token, *, meta: dict[str, Any], now: datetime) -> Caller:
         kind=found.kind,
         scopes=found.scopes,
         dedupe_seconds=found.dedupe_seconds,
+        allowed_recipients=found.allowed_recipients,
         allowance=Allowance(found.limits, now) if found.limits is not None else None,
     )
 

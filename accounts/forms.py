@@ -16,6 +16,7 @@ from unfold.widgets import (
 
 from accounts import quotas
 from accounts.models import ApiKey, Application, Scope
+from accounts.recipients import parse_allowed
 
 LIMITS: tuple[Any, dict[str, Any]] = (
     _("Limits"),
@@ -90,12 +91,23 @@ def describe_use(used: int, limit: int, application: Application, *, now: dateti
 class ApplicationForm(forms.ModelForm):  # type: ignore[type-arg]
     """Says in each empty field what holds then, and what the number means."""
 
+    allowed_recipients = LinesField(
+        label=_("Allowed recipients"),
+        required=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
+        help_text=_(
+            "For staging: only these are written to. An address, @example.com or *.example.com, "
+            "one a line. Empty: everybody."
+        ),
+    )
+
     class Meta:
         model = Application
         fields = [
             "name",
             "description",
             "is_active",
+            "allowed_recipients",
             "requests_per_second",
             "burst",
             "messages_per_day",
@@ -120,3 +132,9 @@ class ApplicationForm(forms.ModelForm):  # type: ignore[type-arg]
             # Who may only look at the page has no fields.
             if name in self.fields:
                 self.fields[name].widget.attrs["placeholder"] = str(default)
+
+    def clean_allowed_recipients(self) -> list[str]:
+        try:
+            return [parse_allowed(line) for line in self.cleaned_data["allowed_recipients"]]
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from error

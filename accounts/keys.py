@@ -107,6 +107,8 @@ class ValidKey:
     allowed_networks: list[str]
     is_use_due: bool
     dedupe_seconds: int
+    # The application's: whom it may write to; empty: everybody.
+    allowed_recipients: list[str]
     limits: Limits | None
 
 
@@ -114,7 +116,7 @@ class ValidKey:
 _FIND_VALID = f"""
     SELECT k.key_id, k.kind, k.scopes, k.allowed_networks,
            k.last_used_at IS NULL OR k.last_used_at < %s, a.dedupe_seconds,
-           {", ".join(f"a.{column}" for column in COLUMNS)}
+           a.allowed_recipients, {", ".join(f"a.{column}" for column in COLUMNS)}
     FROM accounts_apikey k JOIN accounts_application a ON a.id = k.application_id
     WHERE k.id = %s AND k.version = %s AND a.id = %s
       AND k.revoked_at IS NULL AND a.is_active AND (k.expires_at IS NULL OR k.expires_at > %s)
@@ -129,7 +131,7 @@ def find_valid(pk: int, version: int, application_id: int, *, now: datetime) -> 
     row = first_row(_FIND_VALID, [stale, pk, version, application_id, at])
     if row is None:
         return None
-    key_id, kind, scopes, networks, is_use_due, dedupe_seconds, *limited = row
+    key_id, kind, scopes, networks, is_use_due, dedupe_seconds, recipients, *limited = row
     return ValidKey(
         pk=pk,
         application_id=application_id,
@@ -138,6 +140,7 @@ def find_valid(pk: int, version: int, application_id: int, *, now: datetime) -> 
         scopes=frozenset(json.loads(scopes)),
         allowed_networks=json.loads(networks),
         is_use_due=is_use_due,
+        allowed_recipients=json.loads(recipients),
         dedupe_seconds=settings.DEDUPE_SECONDS if dedupe_seconds is None else dedupe_seconds,
         limits=limits_of(application_id, *limited),
     )

@@ -9,9 +9,20 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from accounts.networks import parse_network
+from accounts.recipients import parse_allowed
 
 # A week.
 MAX_DEDUPE_SECONDS = 7 * 86_400
+
+
+def validate_recipients(value: object) -> None:
+    if not isinstance(value, list):
+        raise ValidationError(_("Give a list of addresses and domains."))
+    for text in value:
+        try:
+            parse_allowed(text)
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
 
 
 def validate_time_zone(name: str) -> None:
@@ -47,6 +58,16 @@ class Application(models.Model):
         help_text=_(
             "In seconds: the same message again within it is not sent twice. 0 switches that off; "
             "empty: as the platform is set (DEDUPE_SECONDS). Templates may have their own."
+        ),
+    )
+    allowed_recipients = models.JSONField(
+        _("allowed recipients"),
+        default=list,
+        blank=True,
+        validators=[validate_recipients],
+        help_text=_(
+            "For staging: only these are written to. An address, @example.com or *.example.com, "
+            "one a line. Empty: everybody."
         ),
     )
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
@@ -123,6 +144,8 @@ class Scope(models.TextChoices):
     TEMPLATES_READ = "templates:read", _("read templates")
     TEMPLATES_WRITE = "templates:write", _("write and publish templates")
     WEBHOOKS_MANAGE = "webhooks:manage", _("manage webhooks")
+    SUPPRESSIONS_READ = "suppressions:read", _("read the suppression list")
+    SUPPRESSIONS_WRITE = "suppressions:write", _("add to and remove from the suppression list")
 
 
 def validate_scopes(value: object) -> None:

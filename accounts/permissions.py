@@ -5,7 +5,6 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from accounts.authentication import caller_of
-from accounts.models import ApiKey
 from core.errors import Code
 from core.problems import ProblemError
 
@@ -24,18 +23,4 @@ class HasScope(BasePermission):
             raise ProblemError(
                 Code.MISSING_SCOPE, f"The key {caller.key_id} lacks the scope {scope}."
             )
-        return True
-
-
-class MaySendForReal(BasePermission):
-    """Test keys belong to a simulator that is not built yet. Until it is, they must not reach real
-    people: they are refused."""
-
-    def has_permission(self, request: Request, view: Any) -> bool:
-        caller = caller_of(request)
-        if caller.kind == ApiKey.Kind.TEST:
-            detail = (
-                f"{caller.key_id} is a test key, and there is no test mode yet. Use a live key."
-            )
-            raise ProblemError(Code.FORBIDDEN, detail)
         return True

@@ -26,6 +26,8 @@ class Code(StrEnum):
     METHOD_NOT_ALLOWED = "method_not_allowed"
     CONFLICT = "conflict"
     CONFIRMATION_REQUIRED = "confirmation_required"
+    RECIPIENT_SUPPRESSED = "recipient_suppressed"
+    RECIPIENT_NOT_ALLOWED = "recipient_not_allowed"
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
     IDEMPOTENCY_KEY_IN_USE = "idempotency_key_in_use"
     RATE_LIMITED = "rate_limited"
@@ -55,6 +57,8 @@ STATUS: dict[Code, int] = {
     Code.METHOD_NOT_ALLOWED: 405,
     Code.CONFLICT: 409,
     Code.CONFIRMATION_REQUIRED: 409,
+    Code.RECIPIENT_SUPPRESSED: 422,
+    Code.RECIPIENT_NOT_ALLOWED: 422,
     Code.IDEMPOTENCY_KEY_REUSED: 422,
     Code.IDEMPOTENCY_KEY_IN_USE: 409,
     Code.RATE_LIMITED: 429,
@@ -84,6 +88,8 @@ MEANINGS: dict[Code, str] = {
     Code.METHOD_NOT_ALLOWED: "This path does not take that method.",
     Code.CONFLICT: "The object is in a state that does not allow this; `detail` says which.",
     Code.CONFIRMATION_REQUIRED: "This breaks others, as `errors` says; repeat with `confirm`.",
+    Code.RECIPIENT_SUPPRESSED: "Every recipient is on the suppression list; `errors` names them.",
+    Code.RECIPIENT_NOT_ALLOWED: "The application may write to some recipients only; see `errors`.",
     Code.IDEMPOTENCY_KEY_REUSED: "The idempotency key was used for another request lately.",
     Code.IDEMPOTENCY_KEY_IN_USE: "A request with this key is being answered; repeat it soon.",
     Code.RATE_LIMITED: "Too many requests: wait for as many seconds as `Retry-After` says.",

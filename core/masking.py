@@ -4,6 +4,7 @@ import re
 
 _ADDRESS = re.compile(r"[^\s<>\"'(),;:=]+@([A-Za-z0-9\u0080-\uffff][\w.\u0080-\uffff-]*)")
 # PostgreSQL stores neither NUL nor half a surrogate pair; the others only confuse.
+_HOOK = re.compile(r"^/hooks/[^/]*")
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -16,3 +17,8 @@ def mask_addresses(text: str) -> str:
     """`550 <ann@example.com> unknown` becomes `550 <a***@example.com> unknown`. Printable."""
     text = printable(text)
     return _ADDRESS.sub(lambda found: f"{found.group(0)[0]}***@{found.group(1)}", text)
+
+
+def mask_path(path: str) -> str:
+    """A request's path without addresses, and without the token of a provider's webhook."""
+    return _HOOK.sub("/hooks/***", mask_addresses(path))

@@ -11,7 +11,7 @@ from prometheus_client import multiprocess, values
 
 from core import bare_answers
 from core.logging import logging_config
-from core.masking import mask_addresses
+from core.masking import mask_path
 
 access_log = structlog.get_logger("gunicorn.access")
 
@@ -32,14 +32,15 @@ class Log(Logger):
             log.propagate = True
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
-        """One line a request. No query and no headers: they hold recipients and tokens."""
+        """One line a request. No query and no headers: they hold recipients and tokens, and so
+        does the address at which a provider reports."""
         path = environ.get("PATH_INFO", "")
         if path.startswith(("/health", "/metrics")) and resp.status_code < 400:
             return  # Probes ask every few seconds; only their failures are news.
         access_log.info(
             "request",
             method=environ.get("REQUEST_METHOD"),
-            path=mask_addresses(path),
+            path=mask_path(path),
             status=resp.status_code,
             milliseconds=round(request_time.total_seconds() * 1000),
             remote=environ.get("REMOTE_ADDR"),

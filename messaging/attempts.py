@@ -21,6 +21,7 @@ from messaging.channels.base import (
     SenderFailure,
     TemporaryFailure,
 )
+from messaging.channels.partial import with_left_out
 from messaging.models import Attempt, Sender
 from messaging.states import Claim
 
@@ -240,6 +241,7 @@ def _closing_values(outcome: Outcome) -> tuple[Any, ...]:
     else:
         told = ("", "", "", "Its turn did not come.", "", [])
     kind, phase, code, words, provider_id, refused = told
+    refused = with_left_out(outcome.job.claim.partial, refused)
     return (
         outcome.at,
         word,

@@ -16,6 +16,8 @@ from django.conf import settings
 from django.db import transaction
 from prometheus_client import Counter
 
+from messaging import metrics
+
 log = structlog.get_logger(__name__)
 
 # Under a steady load workers are awake anyway, and each wake-up costs a request's third.
@@ -37,6 +39,8 @@ SWEEP: Bell = ("", "sweep")
 WEBHOOKS: Bell = ("", "webhooks")
 # The next one is near.
 SWEEP_HINT_SECONDS = 5
+# Tells of reports that wait to be processed.
+REPORTS: Bell = metrics.REPORTS_LANE
 
 
 def queue_name(channel: str, lane: str) -> str:
@@ -56,6 +60,12 @@ def ring_sweep() -> None:
 def ring_webhooks() -> None:
     """After the open transaction commits, have webhooks called. Never waits, never raises."""
     transaction.on_commit(lambda: _ringer().ring(WEBHOOKS))
+
+
+def ring_reports() -> None:
+    """After the open transaction commits, have reports of providers processed. Never waits, never
+    raises."""
+    transaction.on_commit(lambda: _ringer().ring(REPORTS))
 
 
 class Ringer:
@@ -102,6 +112,8 @@ def publish(bell: Bell) -> None:
         _hint("messaging.sweep", {}, settings.HOUSEKEEPING_QUEUE, seconds=SWEEP_HINT_SECONDS)
     elif bell == WEBHOOKS:
         _hint("messaging.call_webhooks", {}, settings.WEBHOOK_QUEUE, seconds=HINT_SECONDS)
+    elif bell == REPORTS:
+        _hint("messaging.process_reports", {}, settings.HOUSEKEEPING_QUEUE, seconds=HINT_SECONDS)
     else:
         kwargs = {"channel": channel, "lane": lane}
         _hint("messaging.drain", kwargs, queue_name(channel, lane), seconds=HINT_SECONDS)

@@ -15,6 +15,7 @@ from core.crash import crash_at
 from core.masking import mask_addresses
 from messaging import doorbell, retries, sender_health, sender_quotas, states
 from messaging.attempts import Job, senders_in_doubt
+from messaging.leaving_out import leave_out
 from messaging.models import Reason
 from messaging.sender_pool import LOOK_AGAIN, Pool, Wish
 from messaging.states import Claim
@@ -86,6 +87,7 @@ class Holdings:
         if suspects:
             states.release([c for c in claims if c is not suspects[0]], now=self.clock())
             claims = suspects[:1]
+        claims = leave_out(claims, channel=self.channel, now=self.clock())
         self.held |= {claim.message.pk: claim for claim in claims}
         self.waiting += claims
         resent = [claim.message.pk for claim in claims if claim.message.unknown_resends]

@@ -12,10 +12,12 @@ from django.db import transaction
 from accounts.limits import Allowance
 from core.crash import crash_at
 from core.errors import Code, DomainError, FieldError
-from messaging import attachments, doorbell, duplicates, metrics
+from messaging import attachments, doorbell, duplicates, metrics, recipients, suppressions
 from messaging.channels.base import Channel, EmailContent, StoredFile
 from messaging.insertion import Unique, insert_one
 from messaging.models import Lane, Message, OtherRecipient, Policy
+from messaging.recipients import Fence
+from messaging.simulation import simulator_id
 from templates_app import sending
 from templates_app.rendering import Rendered
 from templates_app.sending import Finder, Prepared, Wanted
@@ -36,6 +38,8 @@ class Origin:
     is_test: bool = False
     dedupe_seconds: int = 0
     is_keyed: bool = False
+    # Whom its application may write to; empty: everybody.
+    allowed_recipients: Sequence[str] = ()
     # None: nothing is limited.
     allowance: Allowance | None = None
 
@@ -115,12 +119,13 @@ def prepare_email(
     template: Wanted | None = None,
     attached: Sequence[attachments.Asked] = (),
     lookups: Lookups | None = None,
+    screens: bool = True,
 ) -> Ready:
     """Make a message that only has to be stored. `content` is validated already; with a `template`
-    it has no text of its own.
+    it has no text of its own. Without `screens`, `screen` is to be asked for it with others.
 
-    Raises `DomainError` for a template or attachments that there are not, and for wrong variables
-    and times."""
+    Raises `DomainError` for a template or attachments that there are not, for wrong variables and
+    times, and for recipients that must not be written to."""
     lookups = lookups or Lookups()
     prepared: Prepared | None = None
     if template is not None:
@@ -137,7 +142,42 @@ def prepare_email(
         message.content["attachments"] = [asdict(file) for file in files]
     unique = _unique(origin, message, handling, files, by=prepared)
     warnings = prepared.warnings if prepared else ()
-    return Ready(message, content, unique, warnings, attached, files)
+    ready = Ready(message, content, unique, warnings, attached, files)
+    if not screens:
+        return ready
+    (screened,) = screen([ready], origin=origin, now=now)
+    if isinstance(screened, DomainError):
+        raise screened
+    return screened
+
+
+def screen(readies: Sequence[Ready], *, origin: Origin, now: datetime) -> list[Ready | DomainError]:
+    """Look at the recipients of all with one query: in order, each with what is to be known of it,
+    or why it must not be stored."""
+    if not readies:
+        return []
+    addresses = {a.lower() for ready in readies for _, a in ready.content.recipients()}
+    suppressed = suppressions.find(
+        channel=Channel.EMAIL.value,
+        application_id=origin.application_id,
+        addresses=addresses,
+        now=now,
+    )
+    fence = Fence(allowed=origin.allowed_recipients, is_test=origin.is_test)
+    simulator: int | None = None
+    screened: list[Ready | DomainError] = []
+    for ready in readies:
+        try:
+            judgement = recipients.judge(ready.content, fence=fence, suppressed=suppressed)
+        except DomainError as error:
+            screened.append(error)
+            continue
+        if judgement.goes_to_simulator:
+            simulator = simulator or simulator_id()
+            ready.message.only_sender_id = simulator
+        warnings = [*ready.warnings, *judgement.warnings]
+        screened.append(replace(ready, warnings=warnings) if warnings else ready)
+    return screened
 
 
 def filled(content: EmailContent, rendered: Rendered) -> EmailContent:

@@ -280,13 +280,13 @@ class Lines:
 def _outbound(job: Job, attempt: Mark) -> Outbound | PermanentFailure:
     message = job.claim.message
     try:
-        content = content_from_json(message.channel, message.content)
+        content = content_from_json(message.channel, job.claim.content)
     except Exception as error:
         log.exception(
             "content_unreadable", message_id=str(message.pk), request_id=message.request_id
         )
         return PermanentFailure("rejected", phase="content", words=type(error).__name__)
-    return Outbound(str(attempt.pk), message_id_header(message), content)
+    return Outbound(str(attempt.pk), message_id_header(message), content, tries=message.tries)
 
 
 # Seconds that a hand-over took lately, by sender id.

@@ -26,11 +26,15 @@ LATENCY_SECONDS = Histogram(
     ["channel", "lane"],
     buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600, 86_400),
 )
+FEEDBACK = Counter(
+    "notifications_feedback", "What providers reported.", ["sender", "kind", "result"]
+)
 
 # To look a child up by its labels costs as much as to count with it.
 hand_over_seconds = cache(HAND_OVER_SECONDS.labels)
 latency_seconds = cache(LATENCY_SECONDS.labels)
 attempts = cache(ATTEMPTS.labels)
+feedback = cache(FEEDBACK.labels)
 
 # Each in the order of an index, so that the oldest is the oldest however many there are.
 _FOUND = """
@@ -41,6 +45,13 @@ _FOUND = """
 """
 _OF_LANE = "channel = %s AND lane = %s AND "
 _DUE = _OF_LANE + "status = 'pending' AND due_at <= {now}"
+# No lane of messages: what providers reported, see `receipts`.
+REPORTS_LANE = ("", "reports")
+_REPORTS_DUE = """
+    SELECT %s, %s WHERE EXISTS (
+        SELECT 1 FROM messaging_providerreport WHERE due_at IS NOT NULL AND due_at <= {now}
+    )
+"""
 _NOW = {"postgresql": "now()", "sqlite": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')"}
 _AGE = {
     "postgresql": "EXTRACT(EPOCH FROM now() - MIN(since))",
@@ -89,13 +100,16 @@ class BacklogCollector(Collector):
 
 
 def due_lanes() -> list[tuple[str, str]]:
-    """Channel and lane of those lanes in which something is due. Where `backlog` counts 100,000
-    messages in 80 ms, this takes half a millisecond: the sweep runs often."""
+    """Channel and lane of those lanes in which something is due, and `REPORTS_LANE` if reports of
+    providers are. Where `backlog` counts 100,000 messages in 80 ms, this takes half a millisecond:
+    the sweep runs often."""
     due = _DUE.format(now=_NOW[connection.vendor])
     one = f"SELECT %s, %s WHERE EXISTS (SELECT 1 FROM messaging_message WHERE {due})"  # noqa: S608
     values = [value for lane in _lanes() for value in (*lane, *lane)]
+    reports = _REPORTS_DUE.format(now=_NOW[connection.vendor])
     with connection.cursor() as cursor:
-        cursor.execute(" UNION ALL ".join([one] * len(_lanes())), values)
+        sql = " UNION ALL ".join([*([one] * len(_lanes())), reports])
+        cursor.execute(sql, [*values, *REPORTS_LANE])
         return [(channel, lane) for channel, lane in cursor.fetchall()]
 
 

@@ -31,6 +31,7 @@ from messaging.attempts import (
     without_words,
     word_of,
 )
+from messaging.bounces import suppress_bounced
 from messaging.channels.base import (
     DeliveryError,
     OutcomeUnknown,
@@ -39,7 +40,8 @@ from messaging.channels.base import (
     SenderFailure,
     TemporaryFailure,
 )
-from messaging.models import Attempt, Reason, WebhookEvent
+from messaging.channels.simulator import SimulatedEmail
+from messaging.models import Attempt, ProviderReport, Reason, WebhookEvent
 from messaging.sender_health import Health
 from messaging.states import SUCCEED, Success, success_values
 
@@ -85,7 +87,10 @@ def commit(
 def _commit_together(
     outcomes: Sequence[Outcome], marks: Sequence[Mark], health: Health, may_be_late: bool
 ) -> tuple[set[int], set[UUID]]:
-    is_simple = not may_be_late and all(isinstance(o.result, Receipt) for o in outcomes)
+    is_simple = not may_be_late and all(
+        isinstance(o.result, Receipt) and not (o.result.report or o.result.refused)
+        for o in outcomes
+    )
     if is_simple and connection.vendor == "postgresql":
         started = _commit_at_once(outcomes, marks)
         try:
@@ -138,11 +143,25 @@ def _record(outcomes: Sequence[Outcome], *, health: Health, may_be_late: bool) -
         if may_be_late:
             states.note_late([o.job.claim.message.pk for o in taken], now=taken[-1].at)
         states.succeed(_successes(taken))
+        store_simulated(taken)
     for outcome in outcomes:
         if isinstance(outcome.result, OutcomeUnknown | PermanentFailure | TemporaryFailure):
             _move(outcome, outcome.result)
+    suppress_bounced(outcomes)
     # After the messages' rows, see `Health`.
     return {o.job.sender.pk for o in outcomes if _is_out(o, health)}
+
+
+def store_simulated(taken: Sequence[Outcome]) -> None:
+    """What the simulator will report, as if it had been posted by a provider."""
+    reports = [
+        ProviderReport(sender=o.job.sender, body=o.result.report, received_at=o.at, due_at=o.at)
+        for o in taken
+        if isinstance(o.result, Receipt) and o.result.report
+    ]
+    if reports:
+        ProviderReport.objects.bulk_create(reports)
+        doorbell.ring_reports()
 
 
 def _is_out(outcome: Outcome, health: Health) -> bool:
@@ -153,6 +172,9 @@ def _is_out(outcome: Outcome, health: Health) -> bool:
     if isinstance(result, DeliveryError) and result.phase == attachment_files.PHASE:
         # It never heard of the message; if that was to try it, another one may.
         sender_health.release_probe(sender)
+        return False
+    if sender.adapter == SimulatedEmail.name:
+        # It fails when it is asked to, and is always well.
         return False
     if isinstance(result, SenderFailure | OutcomeUnknown):
         return health.failed(sender, result, now=outcome.at)

@@ -15,6 +15,7 @@ from typing import Any
 
 from core.secrets import UnreadableSecret
 from messaging import sender_health
+from messaging.channels.simulator import SimulatedEmail
 from messaging.models import Sender, SenderGroup
 from messaging.sender_health import State
 from messaging.sender_quotas import reserve
@@ -71,6 +72,11 @@ class Candidate:
     capacity: Room | None = None
     free_at: datetime | None = None
     assigned: int = 0
+
+    @property
+    def is_simulator(self) -> bool:
+        """Takes only what is bound to it."""
+        return self.sender.adapter == SimulatedEmail.name
 
     def load(self) -> float:
         return (self.used_today + self.assigned) / self.sender.weight
@@ -197,8 +203,12 @@ class Pool:
     def why_nobody(self, wish: Wish) -> str:
         """A sentence for the message: who there is, and why each cannot take it. Speaks of the last
         allotment."""
-        reasons = [f"{c.sender.name}: {_why_not(c, wish)}" for c in self.candidates]
+        reasons = [f"{c.sender.name}: {_why_not(c, wish)}" for c in self._concerned(wish)]
         return "; ".join(reasons) or "There is no sender for this channel yet."
+
+    def _concerned(self, wish: Wish) -> list[Candidate]:
+        """The simulator is nobody whom an ordinary message misses."""
+        return [c for c in self.candidates if not c.is_simulator or c.sender.pk == wish.only]
 
     def _choose(self, wishes: Sequence[Wish]) -> list[Candidate | None]:
         queues: Queues = {}
@@ -276,12 +286,12 @@ class Pool:
         """Names only: it is kept with the attempt."""
         excluded = {
             c.sender.name: why
-            for c in self.candidates
+            for c in self._concerned(wish)
             if (chosen is None or c.sender.pk != chosen.pk)
             and (why := _why_not(c, wish) or _why_rather_not(c, wish))
         }
         candidates = []
-        for c in self.candidates:
+        for c in self._concerned(wish):
             if c.sender.name in excluded:
                 continue
             candidates.append(
@@ -372,6 +382,8 @@ def _why_not(candidate: Candidate, wish: Wish) -> str:
     if wish.only is not None:
         if candidate.sender.pk != wish.only:
             return "another sender is tested with this message"
+    elif candidate.is_simulator:
+        return "it takes test messages only"
     elif candidate.application_ids and wish.application_id not in candidate.application_ids:
         return "reserved for other applications"
     if candidate.sender.pk in wish.never:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.db.models import Q
 
-from messaging.models import Attempt, Event, Message, Reason, Status
+from messaging.models import Attempt, Event, FeedbackEvent, Message, Reason, Status
 
 SHOWN_STATUSES = (*Status.values, "scheduled", "retrying")
 
@@ -34,7 +34,8 @@ AFTER_EVENT: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One state and since when. `sender` is empty where none was involved."""
+    """One state and since when; after a `success` also what the provider reported. `sender` is
+    empty where none was involved."""
 
     at: datetime
     status: str
@@ -81,6 +82,15 @@ def _steps(message: Message) -> Iterator[Step]:
         why = event.details.get("why") or event.details.get("reason") or ""
         label = str(Event.Kind(event.kind).label).capitalize()
         yield Step(event.at, AFTER_EVENT[event.kind], f"{label}: {why}" if why else f"{label}.")
+    for news in message.feedback_events.select_related("sender").order_by("at", "pk"):
+        yield Step(news.at, news.kind, told_feedback(news), news.sender.name)
+
+
+def told_feedback(news: FeedbackEvent) -> str:
+    """Who reported it, of whom, and in which words."""
+    about = f" of {news.recipient}" if news.recipient else ""
+    words = f": {news.words}" if news.words else "."
+    return f"Reported by {news.sender.name}{about}{words}"
 
 
 def told(attempt: Attempt) -> str:

@@ -1,5 +1,7 @@
 """What workers are woken for. Every task may run twice, late, or never."""
 
+import time
+
 from celery import shared_task
 
 from core.clock import database_clock
@@ -11,9 +13,13 @@ from messaging import (
     housekeeping,
     metrics,
     outbox,
+    receipts,
     states,
 )
 from messaging.callbacks import claims, dispatch
+
+# How long one task processes reports before it lets others have the worker.
+REPORTS_SECONDS = 10.0
 
 
 @shared_task(name="messaging.drain", ignore_result=True)
@@ -38,6 +44,14 @@ def call_webhooks(**_: object) -> None:
     dispatch.dispatch(clock=database_clock(), is_stopping=delivery.stopping.is_set)
 
 
+@shared_task(name="messaging.process_reports", ignore_result=True)
+def process_reports(**_: object) -> None:
+    """Apply what providers reported. What is left over is found by the sweep."""
+    clock, ends_at = database_clock(), time.monotonic() + REPORTS_SECONDS
+    while receipts.process_due(clock=clock) == receipts.BATCH and time.monotonic() < ends_at:
+        pass
+
+
 @shared_task(name="messaging.tidy", ignore_result=True)
 def tidy(**_: object) -> None:
     """Take away what has had its time."""
@@ -45,6 +59,7 @@ def tidy(**_: object) -> None:
     housekeeping.forget_answers(now=now)
     housekeeping.forget_fingerprints(now=now)
     claims.clean(now=now)
+    receipts.tidy(now=now)
 
 
 @shared_task(name="messaging.remove_expired_attachments", ignore_result=True)

@@ -10,15 +10,15 @@ from datetime import datetime
 from typing import Any
 
 from messaging.models import Attempt, Event, Message, Status
-from messaging.story import AFTER_ATTEMPT, AFTER_EVENT, told
+from messaging.story import AFTER_ATTEMPT, AFTER_EVENT, told, told_feedback
 
 _DETAILS = ("why", "reason", "from", "to", "request_id")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`kind` is `accepted`, `attempt`, or the kind of an event. `status` is what the message became
-    by it; empty where it stayed what it was."""
+    """`kind` is `accepted`, `attempt`, `feedback`, or the kind of an event. `status` is what the
+    message became by it, or what was reported; empty where it stayed what it was."""
 
     at: datetime
     kind: str
@@ -54,6 +54,9 @@ def _entries(message: Message) -> Iterator[Entry]:
         label = str(kind.label).capitalize()
         detail = f"{label}: {why}" if why else f"{label}."
         yield Entry(event.at, kind.value, AFTER_EVENT.get(kind, ""), detail, details=details)
+    for news in message.feedback_events.select_related("sender").order_by("at", "pk"):
+        details = {"recipient": news.recipient} if news.recipient else {}
+        yield Entry(news.at, "feedback", news.kind, told_feedback(news), details=details)
 
 
 def _attempt(attempt: Attempt) -> dict[str, Any]:

@@ -1,6 +1,12 @@
 from django.urls import include, path
 
-from messaging.viewsets import AttachmentViewSet, BatchViewSet, EmailViewSet, MessageViewSet
+from messaging.viewsets import (
+    AttachmentViewSet,
+    BatchViewSet,
+    EmailViewSet,
+    MessageViewSet,
+    SuppressionViewSet,
+)
 
 urlpatterns = [
     path("messages/email/send", EmailViewSet.as_view({"post": "create"}), name="email-send"),
@@ -31,4 +37,24 @@ urlpatterns = [
         name="attachment-detail",
     ),
     path("", include("messaging.webhook_api.urls")),
+    path(
+        "suppressions",
+        SuppressionViewSet.as_view({"get": "list", "post": "create"}),
+        name="suppression-list",
+    ),
+    path(
+        "suppressions/import",
+        SuppressionViewSet.as_view({"post": "take_in"}),
+        name="suppression-import",
+    ),
+    path(
+        "suppressions/export",
+        SuppressionViewSet.as_view({"get": "export"}),
+        name="suppression-export",
+    ),
+    path(
+        "suppressions/<int:pk>",
+        SuppressionViewSet.as_view({"delete": "destroy"}),
+        name="suppression-detail",
+    ),
 ]

@@ -50,6 +50,18 @@ UNFOLD = {
                         "permission": _may_see("messaging.view_attachment"),
                     },
                     {
+                        "title": _("Suppressed recipients"),
+                        "icon": "block",
+                        "link": reverse_lazy("admin:messaging_suppression_changelist"),
+                        "permission": _may_see("messaging.view_suppression"),
+                    },
+                    {
+                        "title": _("Reports of providers"),
+                        "icon": "mark_email_read",
+                        "link": reverse_lazy("admin:messaging_providerreport_changelist"),
+                        "permission": _may_see("messaging.view_providerreport"),
+                    },
+                    {
                         "title": _("Senders"),
                         "icon": "alternate_email",
                         "link": reverse_lazy("admin:messaging_sender_changelist"),

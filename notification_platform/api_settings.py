@@ -27,8 +27,10 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "APPEND_COMPONENTS": {"headers": HEADERS},
-    # Two things have a `status`: a name for each list of choices.
+    # Several things have a `status` or a `reason`: a name for each list of choices.
     "ENUM_NAME_OVERRIDES": {
+        "MessageReasonEnum": "messaging.models.Reason",
+        "SuppressionReasonEnum": "messaging.models.suppression.Suppression.Reason",
         "MessageStatusEnum": "messaging.story.SHOWN_STATUSES",
         "VersionStatusEnum": "templates_app.models.VersionStatus",
     },

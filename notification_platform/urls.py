@@ -59,6 +59,8 @@ urlpatterns = [
     path("api/v1/", include("messaging.urls")),
     path("api/v1/", include("accounts.urls")),
     path("api/v1/", include("templates_app.urls")),
+    # Of the senders' providers.
+    path("hooks/", include("messaging.webhooks.urls")),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     re_path(r"^api/.*", api_not_found),
     path(

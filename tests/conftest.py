@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from accounts.authentication import issue_token
 from core import tallies
-from messaging import delivery, doorbell, lines, outbox
+from messaging import delivery, doorbell, lines, outbox, suppressions
 from messaging.channels import registry
 from templates_app.sending import ready_version
 from tests.factories import make_api_key, make_operator
@@ -49,6 +49,7 @@ def _clean_process() -> Iterator[None]:
     ready_version.cache_clear()
     outbox.forget()
     delivery.stopping.clear()
+    suppressions.forget_emptiness()
     yield
     registry.connections().close_idle(older_than=0)
     lines.PACE.clear()

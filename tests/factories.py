@@ -8,9 +8,10 @@ from django.contrib.auth.models import Permission
 
 from accounts.keys import IssuedKey, issue_key
 from accounts.models import ApiKey, Application, User
-from messaging import delivery
+from messaging import delivery, suppressions
 from messaging.attempts import Mark
-from messaging.models import Attempt, Batch, Message, Sender, SenderGroup, Status
+from messaging.models import Attempt, Batch, Message, Sender, SenderGroup, Status, Suppression
+from messaging.suppressions import Entry
 from templates_app.models import Template, TemplateVersion
 
 _numbers = itertools.count(1)
@@ -90,6 +91,20 @@ def make_message(**overrides: Any) -> Message:
     if status == Status.SENDING:
         fields.setdefault("leased_until", NOON + timedelta(minutes=5))
     return Message.objects.create(**fields)
+
+
+def make_suppression(**overrides: Any) -> Suppression:
+    """For all applications, unless `application` is given."""
+    application = overrides.pop("application", None)
+    fields: dict[str, Any] = {"address": f"nobody-{next(_numbers)}@example.com"}
+    row, _ = suppressions.add(
+        Entry(**fields | overrides),
+        channel="email",
+        application_id=application.pk if application else None,
+        source="tests",
+        now=NOON,
+    )
+    return row
 
 
 def drain(*, lane: str = "normal", now: datetime = NOON, channel: str = "email") -> int:

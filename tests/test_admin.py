@@ -14,18 +14,23 @@ from django.urls import reverse
 
 from accounts.models import ApiKey, Application, User
 from messaging.callbacks import endpoints
+from messaging.hooks import hook_token
 from messaging.models import (
     Attachment,
     Attempt,
     Event,
+    Feedback,
+    FeedbackEvent,
     Fingerprint,
     IdempotencyKey,
     Message,
     MessageAttachment,
     OtherRecipient,
+    ProviderReport,
     Sender,
     SenderGroup,
     SenderWindow,
+    Suppression,
     WebhookDelivery,
     WebhookEndpoint,
 )
@@ -41,6 +46,7 @@ from tests.factories import (
     make_operator,
     make_sender,
     make_staff,
+    make_suppression,
     make_version,
 )
 
@@ -77,6 +83,13 @@ def _one_of_each(adapter):
         events=None,
     )
     endpoints.ping(issued.endpoint, now=NOON)
+    sender = make_sender()
+    hook_token(sender)
+    ProviderReport.objects.create(sender=sender, body=b"{}")
+    FeedbackEvent.objects.create(
+        message=message, sender=sender, kind=Feedback.DELIVERED, at=NOON, key="1"
+    )
+    make_suppression()
 
 
 @pytest.mark.parametrize("model", OURS, ids=lambda model: model.__name__)
@@ -109,7 +122,8 @@ def test_its_list_and_its_page_open(operator, model):
 
 
 @pytest.mark.parametrize(
-    "model", [User, Group, Application, ApiKey, Sender, SenderGroup, Template, WebhookEndpoint]
+    "model",
+    [User, Group, Application, ApiKey, Sender, SenderGroup, Suppression, Template, WebhookEndpoint],
 )
 def test_its_form_for_a_new_one_opens(operator, model):
     name = f"admin:{model._meta.app_label}_{model._meta.model_name}_add"
@@ -119,7 +133,11 @@ def test_its_form_for_a_new_one_opens(operator, model):
 
 @pytest.mark.usefixtures("_one_of_each")
 @pytest.mark.parametrize(
-    "model", [Message, Attempt, Event, OtherRecipient, SenderWindow, WebhookDelivery]
+    "model",
+    [
+        *(Message, Attempt, Event, OtherRecipient, SenderWindow),
+        *(WebhookDelivery, ProviderReport, FeedbackEvent),
+    ],
 )
 def test_what_happened_cannot_be_added_changed_or_deleted(operator, model):
     name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
@@ -137,6 +155,8 @@ def test_the_first_page_leads_everywhere(operator):
         Message,
         Attempt,
         Event,
+        Suppression,
+        ProviderReport,
         Sender,
         SenderGroup,
         WebhookEndpoint,

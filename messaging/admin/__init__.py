@@ -6,7 +6,9 @@ from messaging.admin import (
     history,
     messages,
     quotas,
+    reports,
     senders,
+    suppressions,
     webhook_log,
     webhooks,
 )
@@ -17,7 +19,9 @@ __all__ = [
     "history",
     "messages",
     "quotas",
+    "reports",
     "senders",
+    "suppressions",
     "webhook_log",
     "webhooks",
 ]

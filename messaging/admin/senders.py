@@ -16,10 +16,10 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from core.labels import label
-from messaging import senders
+from messaging import hooks, senders
 from messaging.admin.quotas import WindowInline, shown_use
 from messaging.admin.sender_form import Adapter, field_rows, form_for
-from messaging.channels.registry import ADAPTERS
+from messaging.channels.registry import ADAPTERS, BUILT_IN
 from messaging.models import ChannelChoices, Sender, SenderWindow
 from messaging.senders import SenderKind
 
@@ -42,6 +42,7 @@ NOTES = {
     "pause": _("It is switched off and gets no more messages."),
     "resume": _("It is switched on again."),
     "mend": _("Its failures are forgotten: it plays again at once."),
+    "rotate": _("It has a new address for reports: enter it at the provider, the old one is gone."),
 }
 
 
@@ -95,7 +96,7 @@ class SenderAdmin(ModelAdmin):
     # --- form ------------------------------------------------------------------------------------
 
     def add_view(self, request, form_url="", extra_context=None):
-        if request.GET.get("adapter") in ADAPTERS:
+        if request.GET.get("adapter") in ADAPTERS.keys() - BUILT_IN:
             return super().add_view(request, form_url, extra_context)
         if not self.has_add_permission(request):
             raise PermissionDenied
@@ -111,6 +112,7 @@ class SenderAdmin(ModelAdmin):
                     "needs": ", ".join(o.name for o in adapter.options if o.is_required),
                 }
                 for adapter in ADAPTERS.values()
+                if adapter.name not in BUILT_IN
             ],
         }
         return TemplateResponse(request, "messaging/admin/choose_adapter.html", context)
@@ -126,8 +128,17 @@ class SenderAdmin(ModelAdmin):
                 "is_recovering": state.kind == SenderKind.RECOVERING,
                 "is_lost": senders.stored_secrets(sender) is None,
                 "may_change": self.has_change_permission(request, sender),
+                "is_silent": not hooks.takes_reports(sender) and sender.adapter not in BUILT_IN,
+                "hook_url": self._hook_url(request, sender),
             }
         return super().change_view(request, object_id, form_url, extra_context)
+
+    def _hook_url(self, request: HttpRequest, sender: Sender) -> str:
+        """Only for who may change it: whoever knows the address may be able to report."""
+        if not (hooks.takes_reports(sender) and self.has_change_permission(request, sender)):
+            return ""
+        path_ = reverse("provider-report", args=[hooks.hook_token(sender)])
+        return request.build_absolute_uri(path_)
 
     def get_form(self, request, obj=None, change=False, **kwargs):
         adapter, stored = _adapter_and_secrets(request, obj)
@@ -185,6 +196,8 @@ class SenderAdmin(ModelAdmin):
     def _do(self, request: HttpRequest, sender: Sender, deed: str) -> None:
         if deed == "mend":
             senders.put_back_into_play(sender)
+        elif deed == "rotate":
+            hooks.renew_hook(sender)
         else:
             senders.switch_sender(sender, is_active=deed == "resume")
         self.log_change(request, sender, f"{deed.capitalize()}.")

@@ -23,6 +23,7 @@ from anymail.exceptions import (
     AnymailRecipientsRefused,
 )
 from django.core.mail import EmailMultiAlternatives
+from django.http import HttpRequest
 from django.utils.module_loading import import_string
 from urllib3.exceptions import (
     ConnectTimeoutError,
@@ -32,6 +33,7 @@ from urllib3.exceptions import (
 )
 
 from core.crash import crash_at, is_armed
+from messaging.channels import anymail_reports
 from messaging.channels.anymail_attachments import as_mime
 from messaging.channels.anymail_crash import crash_before_replies
 from messaging.channels.base import (
@@ -50,6 +52,7 @@ from messaging.channels.base import (
 )
 from messaging.channels.mime import check_person
 from messaging.channels.mime_words import BREAKING
+from messaging.channels.reports import News
 
 # Backend class and the options it cannot do without.
 BACKENDS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -94,6 +97,8 @@ TAKEN = frozenset({"sent", "queued"})
 REFUSED = frozenset({"invalid", "rejected", "failed"})
 # Anymail refuses a message with metadata for these.
 WITHOUT_METADATA = frozenset({"mailersend", "postal"})
+# Of the webhook; sending does without.
+OF_REPORTS = "webhook_secret"
 # What `http.client` can write as a header's value.
 SECRET = re.compile(r"[!-~]+")
 
@@ -112,6 +117,12 @@ class AnymailEmail(ChannelAdapter):
         Option("secret_key", "Mailjet and Scaleway.", is_secret=True),
         Option("server_token", "Postmark.", is_secret=True),
         Option("api_token", "MailerSend and Mailtrap.", is_secret=True),
+        Option(
+            OF_REPORTS,
+            "With which the provider signs its reports; for Brevo, Mailjet, Postmark and SparkPost "
+            "user:password.",
+            is_secret=True,
+        ),
     )
 
     def __init__(self, account: Account) -> None:
@@ -130,6 +141,9 @@ class AnymailEmail(ChannelAdapter):
             secret = credentials.get(option.name)
             if isinstance(secret, str) and secret and not SECRET.fullmatch(secret):
                 found.setdefault(option.name, "It holds spaces or characters beyond ASCII.")
+        secret = credentials.get(OF_REPORTS)
+        if secret and backend in anymail_reports.PASSWORD_BACKENDS and ":" not in str(secret):
+            found.setdefault(OF_REPORTS, f"{backend} signs nothing: write user:password.")
         url = options.get("api_url")
         if isinstance(url, str) and url and not url.startswith(("https://", "http://")):
             found.setdefault("api_url", "It must begin with https:// or http://.")
@@ -165,6 +179,19 @@ class AnymailEmail(ChannelAdapter):
             crash_at("after_reply")
         return self._read_status(message, outbound)
 
+    @classmethod
+    def takes_reports(cls, options: dict[str, Any]) -> bool:
+        return options.get("backend") in anymail_reports.VIEWS
+
+    @classmethod
+    def check_report(cls, request: HttpRequest, account: Account) -> None:
+        backend = str(account.options.get("backend"))
+        anymail_reports.check(request, backend=backend, credentials=account.credentials)
+
+    @classmethod
+    def read_report(cls, request: HttpRequest, options: dict[str, Any]) -> list[News]:
+        return anymail_reports.read(request, backend=str(options.get("backend")))
+
     def probe(self) -> Iterator[ProbeStep]:
         try:
             self._open()
@@ -190,7 +217,8 @@ class AnymailEmail(ChannelAdapter):
             options = {
                 option.name: value
                 for option in self.options
-                if option.name != "backend" and (value := self.option(option.name)) is not None
+                if option.name not in {"backend", OF_REPORTS}
+                and (value := self.option(option.name)) is not None
             }
             try:
                 backend = import_string(path)(

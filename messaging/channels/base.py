@@ -5,7 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
+from django.http import HttpRequest
+
 from core.vocabulary import Channel as Channel
+from messaging.channels.reports import ForgedReport, News, UnreadableReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,8 @@ class Outbound:
     message_id: str
     content: EmailContent
     attachments: tuple[Attachment, ...] = ()
+    # How often the provider was tried before and told us to come again.
+    tries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +125,8 @@ class Receipt:
     code: str = ""
     words: str = ""
     refused: tuple[Refusal, ...] = ()
+    # The simulator's: what it will report, and is processed like any provider's report.
+    report: bytes = b""
 
 
 def without_code(code: str, words: str) -> str:
@@ -244,6 +251,22 @@ class ChannelAdapter(ABC):
     @abstractmethod
     def send(self, outbound: Outbound) -> Receipt:
         """Hand one message over, or raise exactly one `DeliveryError`."""
+
+    @classmethod
+    def takes_reports(cls, options: dict[str, Any]) -> bool:
+        """Whether this provider can tell us later what became of a message."""
+        return False
+
+    @classmethod
+    def check_report(cls, request: HttpRequest, account: Account) -> None:
+        """Raises `ForgedReport` unless `request` proves that it comes from this account's
+        provider."""
+        raise ForgedReport(f"{cls.name} takes no reports.")
+
+    @classmethod
+    def read_report(cls, request: HttpRequest, options: dict[str, Any]) -> list[News]:
+        """What a report says that was verified when it came. Raises `UnreadableReport`."""
+        raise UnreadableReport(f"{cls.name} takes no reports.")
 
     @abstractmethod
     def probe(self) -> Iterator[ProbeStep]:

@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 
 from messaging.channels.anymail_email import AnymailEmail
 from messaging.channels.base import Account, Channel, ChannelAdapter
+from messaging.channels.simulator import SimulatedEmail
 from messaging.channels.smtp import SmtpEmail
 
 ADAPTERS: dict[str, type[ChannelAdapter]] = {
-    adapter.name: adapter for adapter in (SmtpEmail, AnymailEmail)
+    adapter.name: adapter for adapter in (SmtpEmail, AnymailEmail, SimulatedEmail)
 }
+# Part of the platform: nobody adds a sender of theirs.
+BUILT_IN = frozenset({SimulatedEmail.name})
 # Connections that nothing used for this long are not worth keeping open at the provider.
 IDLE_SECONDS = 60.0
 # How long a connection that is given back is kept for who is urgent and asks again.
@@ -124,4 +127,9 @@ def connections() -> Connections:
 
 
 def names_for(channel: Channel | str) -> list[str]:
-    return [name for name, adapter in ADAPTERS.items() if adapter.channel == channel]
+    """Of those that a sender can be added for."""
+    return [
+        name
+        for name, adapter in ADAPTERS.items()
+        if adapter.channel == channel and name not in BUILT_IN
+    ]

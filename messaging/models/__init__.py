@@ -14,8 +14,10 @@ from messaging.models.message import (
     Reason,
     Status,
 )
+from messaging.models.report import FeedbackEvent, ProviderReport, SenderHook
 from messaging.models.sender import Sender
 from messaging.models.sender_window import SenderWindow
+from messaging.models.suppression import Suppression
 from messaging.models.webhook import PING, WebhookDelivery, WebhookEndpoint, WebhookEvent
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "ChannelChoices",
     "Event",
     "Feedback",
+    "FeedbackEvent",
     "Fingerprint",
     "IdempotencyKey",
     "Lane",
@@ -34,11 +37,14 @@ __all__ = [
     "MessageAttachment",
     "OtherRecipient",
     "Policy",
+    "ProviderReport",
     "Reason",
     "Sender",
     "SenderGroup",
+    "SenderHook",
     "SenderWindow",
     "Status",
+    "Suppression",
     "WebhookDelivery",
     "WebhookEndpoint",
     "WebhookEvent",

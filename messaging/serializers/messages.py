@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from core.serializers import StrictBooleanField, StrictCharField, StrictSerializer
+from messaging import simulation
 from messaging.fields import MomentField
 from messaging.models import Attempt, ChannelChoices, Event, Message, Reason
 from messaging.serializers.attachments import AttachedSerializer, attached
@@ -78,6 +79,9 @@ class MessageSummary(serializers.ModelSerializer[Message]):
     status = serializers.SerializerMethodField()
     priority = serializers.CharField(source="lane")
     sender = serializers.SerializerMethodField(help_text="Who took it, or who tried last.")
+    test = serializers.SerializerMethodField(
+        help_text="Went into the simulator: nothing was sent to anybody."
+    )
     subject = serializers.SerializerMethodField()
     reason = serializers.ChoiceField(choices=Reason.choices, allow_blank=True)
     template = TemplateUsed(source="template_version", allow_null=True)
@@ -97,6 +101,7 @@ class MessageSummary(serializers.ModelSerializer[Message]):
             "priority",
             "policy",
             "sender",
+            "test",
             "reference",
             "metadata",
             "tags",
@@ -114,6 +119,9 @@ class MessageSummary(serializers.ModelSerializer[Message]):
 
     def get_sender(self, message: Message) -> str | None:
         return message.sender.name if message.sender is not None else None
+
+    def get_test(self, message: Message) -> bool:
+        return simulation.is_test(message)
 
     def get_subject(self, message: Message) -> str:
         return str(getattr(message, "subject", None) or message.content.get("subject", ""))

@@ -25,6 +25,7 @@ from messaging.states.drain import (
     succeed,
     success_values,
 )
+from messaging.states.feedback import RANKS, prove, raise_feedback
 from messaging.states.machine import (
     CAN_GO_AGAIN,
     FINAL,
@@ -44,6 +45,7 @@ __all__ = [
     "MAX_TRIES",
     "MAY_HAVE_ARRIVED",
     "MOVES",
+    "RANKS",
     "SUCCEED",
     "UNKNOWN_REST",
     "Claim",
@@ -59,8 +61,10 @@ __all__ = [
     "is_due",
     "note_late",
     "note_waiting",
+    "prove",
     "put_back",
     "put_back_together",
+    "raise_feedback",
     "recover_leases",
     "release",
     "renew_leases",

@@ -15,6 +15,7 @@ from django.db.models.functions import Least
 
 from core.database import as_moment, read_moments_fast
 from messaging import outbox
+from messaging.channels.partial import Partial
 from messaging.models import Event, Message, Reason, Status, WebhookEvent
 from messaging.states.machine import MAX_CLAIMS, UNKNOWN_REST, move, move_and_tell, record
 
@@ -48,6 +49,14 @@ class Claim:
 
     message: HeldMessage | Message
     lease_token: int
+    # Set when some of its recipients are left out.
+    partial: Partial | None = None
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What goes to the provider."""
+        content: dict[str, Any] = self.partial.content if self.partial else self.message.content
+        return content
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +133,7 @@ def _held_message(row: Sequence[Any]) -> HeldMessage:
 
 
 def fail_unsent(
-    messages: Sequence[HeldMessage], *, reason: Reason, detail: str, now: datetime
+    messages: Sequence[HeldMessage | Message], *, reason: Reason, detail: str, now: datetime
 ) -> None:
     """sending -> failed, by the drain that claimed them and hands none of them over."""
     with transaction.atomic():

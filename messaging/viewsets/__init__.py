@@ -2,5 +2,12 @@ from messaging.viewsets.attachments import AttachmentViewSet
 from messaging.viewsets.batches import BatchViewSet
 from messaging.viewsets.messages import MessageViewSet
 from messaging.viewsets.sending import EmailViewSet
+from messaging.viewsets.suppressions import SuppressionViewSet
 
-__all__ = ["AttachmentViewSet", "BatchViewSet", "EmailViewSet", "MessageViewSet"]
+__all__ = [
+    "AttachmentViewSet",
+    "BatchViewSet",
+    "EmailViewSet",
+    "MessageViewSet",
+    "SuppressionViewSet",
+]

@@ -44,6 +44,7 @@ def origin_of(request: Request, *, is_keyed: bool = False) -> Origin:
         is_test=caller.is_test,
         dedupe_seconds=caller.dedupe_seconds,
         is_keyed=is_keyed,
+        allowed_recipients=caller.allowed_recipients,
         allowance=caller.allowance,
     )
 

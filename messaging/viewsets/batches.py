@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,14 +17,14 @@ from accounts import quotas
 from accounts.authentication import caller_of
 from accounts.limits import Allowance
 from accounts.models import Scope
-from accounts.permissions import HasScope, MaySendForReal
 from accounts.quotas import Letter
 from core.api import field_errors
 from core.errors import MEANINGS, Code, DomainError, FieldError
 from messaging import counting, intake, scheduling
 from messaging.batches import Stored, store_batch
-from messaging.intake import Ready
+from messaging.intake import Origin, Ready
 from messaging.models import Batch
+from messaging.recipients import as_given
 from messaging.serializers.batches import (
     ALL_OR_NOTHING,
     BatchAccepted,
@@ -33,6 +33,7 @@ from messaging.serializers.batches import (
     BatchRequest,
     BatchSummary,
 )
+from messaging.serializers.sending import EmailRequest
 from messaging.viewsets.answering import Once
 from messaging.viewsets.sending import IDEMPOTENCY
 
@@ -62,7 +63,6 @@ class BatchViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericView
         "list": Scope.MESSAGES_READ,
         "retrieve": Scope.MESSAGES_READ,
     }
-    permission_classes = (HasScope, MaySendForReal)
     queryset = Batch.objects.none()
     max_body_setting = "MAX_BATCH_BODY_BYTES"
 
@@ -121,7 +121,8 @@ class BatchViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericView
         data, now = asked.validated_data, timezone.now()
         lookups = intake.Lookups()
         prepared: list[Ready | DomainError] = []
-        for wish in asked.wishes():
+        wishes = asked.wishes()
+        for wish in wishes:
             try:
                 if isinstance(wish, DomainError):
                     raise wish
@@ -135,6 +136,7 @@ class BatchViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericView
                         template=wish.wanted_template(),
                         attached=wish.validated_data.get("attachment_ids", ()),
                         lookups=lookups,
+                        screens=False,
                     )
                 )
             except ValidationError as error:
@@ -143,6 +145,7 @@ class BatchViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericView
                 prepared.append(DomainError(code, MEANINGS[code], errors=errors))
             except DomainError as error:
                 prepared.append(error)
+        prepared = _screened(prepared, wishes, origin=once.origin, now=now)
         is_whole, is_real = data["mode"] == ALL_OR_NOTHING, not data.get("dry_run")
         if is_whole and (wrong := sum(isinstance(each, DomainError) for each in prepared)):
             raise _refused(prepared, wrong)
@@ -179,6 +182,29 @@ class BatchViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericView
         cancelled = scheduling.cancel_batch(batch_id=batch.pk, now=now)
         batch.refresh_from_db()
         return Response(BatchCancelled(batch, context={"cancelled": cancelled}).data)
+
+
+def _screened(
+    prepared: Sequence[Ready | DomainError],
+    wishes: Sequence[EmailRequest | DomainError],
+    *,
+    origin: Origin,
+    now: datetime,
+) -> list[Ready | DomainError]:
+    """The same, with what is to be said of the recipients of each."""
+    readies = [each for each in prepared if isinstance(each, Ready)]
+    screened = iter(intake.screen(readies, origin=origin, now=now))
+    found: list[Ready | DomainError] = []
+    for each, wish in zip(prepared, wishes, strict=True):
+        judged = next(screened) if isinstance(each, Ready) else each
+        body = getattr(wish, "initial_data", None)
+        if isinstance(judged, Ready) and judged.warnings:
+            judged = replace(judged, warnings=as_given(judged.warnings, body))
+        elif isinstance(judged, DomainError) and isinstance(each, Ready):
+            errors = as_given(judged.errors, body)
+            judged = DomainError(judged.code, judged.detail, errors=errors)
+        found.append(judged)
+    return found
 
 
 def _take(

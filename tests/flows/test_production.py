@@ -54,6 +54,24 @@ def test_the_story_of_a_message_can_be_read(production):
     assert [step["at"] for step in history] == sorted(step["at"] for step in history)
 
 
+def test_a_simulated_bounce_comes_back_through_the_whole_platform(production):
+    token = production.token()
+    before = len(production.mail.envelopes)
+    sent = production.send(token, to="bounce+flow@simulator.invalid", priority="high")
+
+    until(
+        lambda: production.message(token, sent)["feedback"] == "bounced",
+        seconds=30,
+        what="reported",
+    )
+
+    history = production.message(token, sent)["history"]
+    assert [step["status"] for step in history] == ["pending", "sending", "success", "bounced"]
+    suppressed = production.call("/api/v1/suppressions", token=token)["results"]
+    assert [row["address"] for row in suppressed] == ["bounce+flow@simulator.invalid"]
+    assert len(production.mail.envelopes) == before
+
+
 def test_with_the_broker_down_accepting_goes_on_and_the_mail_goes_out_later(production):
     token = production.token()
     before = len(production.mail.envelopes)

@@ -238,13 +238,3 @@ def test_a_key_that_may_only_read_cannot_send(db):
 
     assert (response.status_code, response.json()["code"]) == (403, "missing_scope")
     assert "messages:send" in response.json()["detail"]
-
-
-def test_a_test_key_reaches_no_real_person(db):
-    client = client_for(make_api_key(kind="test"))
-
-    response = client.post(URL, LEAST)
-
-    assert (response.status_code, response.json()["code"]) == (403, "forbidden")
-    assert "no test mode yet" in response.json()["detail"]
-    assert not Message.objects.exists()

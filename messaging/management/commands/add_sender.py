@@ -8,7 +8,7 @@ from django.core.management.base import CommandParser
 from accounts.models import Application
 from core.commands import PlainCommand
 from core.errors import Code, DomainError
-from messaging.channels.registry import ADAPTERS
+from messaging.channels.registry import ADAPTERS, BUILT_IN
 from messaging.models import Sender, SenderGroup
 from messaging.senders import save_sender
 
@@ -25,7 +25,7 @@ class Command(PlainCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="Short and lasting, for example mail-1.")
-        parser.add_argument("--adapter", required=True, choices=sorted(ADAPTERS))
+        parser.add_argument("--adapter", required=True, choices=sorted(ADAPTERS.keys() - BUILT_IN))
         parser.add_argument("--from", required=True, dest="from_address", help="a@example.com")
         parser.add_argument("--from-name", default="")
         parser.add_argument(

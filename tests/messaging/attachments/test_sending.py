@@ -238,8 +238,8 @@ def test_without_files_a_send_asks_nothing_more(api, django_assert_num_queries, 
     for name in ("find", "known", "attach"):
         monkeypatch.setattr(attachments, name, never)
 
-    # The key, and the message.
-    with django_assert_num_queries(2):
+    # The key, the suppression list, and the message.
+    with django_assert_num_queries(3):
         assert api.post(SEND, MAIL).status_code == 202
 
 

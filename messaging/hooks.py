@@ -1,0 +1,47 @@
+"""The addresses at which providers report, and what comes in there: verified, stored, answered."""
+
+import structlog
+from django.http import HttpRequest
+
+from core.secrets import UnreadableSecret
+from messaging import doorbell
+from messaging.channels.registry import ADAPTERS
+from messaging.channels.reports import ForgedReport, kept_headers, with_body
+from messaging.models import ProviderReport, Sender, SenderHook
+from messaging.models.report import new_hook_token
+
+log = structlog.get_logger(__name__)
+
+
+def takes_reports(sender: Sender) -> bool:
+    """Whether its provider can report at all."""
+    adapter = ADAPTERS.get(sender.adapter)
+    return adapter is not None and adapter.takes_reports(sender.options)
+
+
+def hook_token(sender: Sender) -> str:
+    """The secret part of its address; made when it is first shown."""
+    hook, _ = SenderHook.objects.get_or_create(sender=sender)
+    return hook.token
+
+
+def renew_hook(sender: Sender) -> None:
+    """A new address at once; the old one is unknown from now on."""
+    SenderHook.objects.update_or_create(sender=sender, defaults={"token": new_hook_token()})
+
+
+def find_sender(token: str) -> Sender | None:
+    """Also one that is switched off: it has sent before."""
+    hook = SenderHook.objects.select_related("sender").filter(token=token).first()
+    return hook.sender if hook is not None else None
+
+
+def take_in(request: HttpRequest, body: bytes, *, sender: Sender) -> None:
+    """Store one report as it came, and have it processed. Raises `ForgedReport`."""
+    try:
+        adapter = ADAPTERS[sender.adapter]
+        adapter.check_report(with_body(request, body), sender.account())
+    except (KeyError, UnreadableSecret) as error:
+        raise ForgedReport("The sender's settings cannot be read.") from error
+    ProviderReport.objects.create(sender=sender, body=body, headers=kept_headers(request))
+    doorbell.ring_reports()

@@ -1,0 +1,99 @@
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from core.addresses import InvalidAddress, parse_address
+from core.serializers import SharedFields, StrictCharField, StrictSerializer
+from messaging.fields import LineField, MomentField
+from messaging.models import ChannelChoices, Suppression
+from messaging.suppressions import Entry
+
+
+@extend_schema_field({"type": "string", "examples": ["ann@example.com"]})
+class AddressField(StrictCharField):
+    """A bare address, read in lower case."""
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data)
+        try:
+            parsed = parse_address(text)
+        except InvalidAddress as error:
+            raise serializers.ValidationError(str(error), code=error.code) from error
+        return parsed.address.lower()
+
+
+class SuppressionRequest(StrictSerializer):
+    address = AddressField(max_length=254, help_text="Upper and lower case are the same.")
+    channel = serializers.ChoiceField(
+        choices=ChannelChoices.choices, required=False, default=ChannelChoices.EMAIL
+    )
+    reason = serializers.ChoiceField(
+        choices=Suppression.Reason.choices, required=False, default=Suppression.Reason.MANUAL
+    )
+    note = LineField(required=False, max_length=200, default="", allow_blank=True)
+    expires_at = MomentField(
+        required=False, help_text="It holds until then. Without it, until it is removed."
+    )
+
+    def validate_expires_at(self, value: datetime) -> datetime:
+        if value <= timezone.now():
+            raise serializers.ValidationError("It must be in the future.", code="invalid_moment")
+        return value
+
+    def entry(self) -> Entry:
+        data = self.validated_data
+        return Entry(
+            address=data["address"],
+            reason=data["reason"],
+            note=data["note"],
+            expires_at=data.get("expires_at"),
+        )
+
+
+class SuppressionSerializer(serializers.ModelSerializer[Suppression]):
+    is_shared = serializers.SerializerMethodField(
+        help_text="It holds for all applications; only operators remove it."
+    )
+    source = serializers.CharField(  # type: ignore[assignment]
+        help_text="`api`, `import`, an operator, or the sender whose provider reported it."
+    )
+
+    class Meta:
+        model = Suppression
+        fields = [
+            *("id", "channel", "address", "reason", "note", "source", "is_shared"),
+            *("created_at", "expires_at"),
+        ]
+
+    def get_is_shared(self, row: Suppression) -> bool:
+        return row.application_id is None
+
+
+class SuppressionQuery(StrictSerializer):
+    """The filters of the list."""
+
+    address = AddressField(required=False, max_length=254, help_text="Exactly.")
+    channel = serializers.ChoiceField(choices=ChannelChoices.choices, required=False)
+    reason = serializers.ChoiceField(choices=Suppression.Reason.choices, required=False)
+
+
+class BadLineSerializer(serializers.Serializer[Any]):
+    line = serializers.IntegerField(help_text="From 1; in JSON the items.")
+    code = serializers.CharField()
+    detail = serializers.CharField()
+
+
+class ImportAnswer(SharedFields):
+    added = serializers.IntegerField(help_text="New, or made to last longer.")
+    unchanged = serializers.IntegerField(help_text="They were there already.")
+    rejected = BadLineSerializer(many=True, help_text="Nothing was stored of these.")
+
+
+class ImportItem(serializers.Serializer[Any]):
+    address = serializers.CharField()
+    reason = serializers.ChoiceField(choices=Suppression.Reason.choices, required=False)
+    note = serializers.CharField(required=False)
+    expires_at = serializers.DateTimeField(required=False)
