@@ -59,7 +59,7 @@ class ApplicationAdmin(ModelAdmin):
     list_display = ["name", "description", "is_active", "created_at"]
     list_filter = ["is_active"]
     search_fields = ["name"]
-    fields = ["name", "description", "is_active", "created_at"]
+    fields = ["name", "description", "is_active", "dedupe_seconds", "created_at"]
     readonly_fields = ["created_at"]
 
     def has_delete_permission(self, request: HttpRequest, obj: Application | None = None) -> bool:

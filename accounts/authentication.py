@@ -34,8 +34,14 @@ class Caller:
     key_id: str
     kind: str
     scopes: frozenset[str]
+    # How long the same message is not sent again, unless a template says otherwise.
+    dedupe_seconds: int
 
     is_authenticated = True
+
+    @property
+    def is_test(self) -> bool:
+        return self.kind == ApiKey.Kind.TEST
 
 
 def issue_token(key: ApiKey) -> str:
@@ -98,7 +104,14 @@ def find_caller(token: Token, *, meta: dict[str, Any], now: datetime) -> Caller:
             )
     if found.is_use_due:
         record_use(found.pk, now=now)
-    return Caller(found.application_id, found.pk, found.key_id, found.kind, found.scopes)
+    return Caller(
+        application_id=found.application_id,
+        api_key_id=found.pk,
+        key_id=found.key_id,
+        kind=found.kind,
+        scopes=found.scopes,
+        dedupe_seconds=found.dedupe_seconds,
+    )
 
 
 def _refusal() -> ProblemError:

@@ -1,11 +1,15 @@
 from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from accounts.networks import parse_network
+
+# A week.
+MAX_DEDUPE_SECONDS = 7 * 86_400
 
 
 class User(AbstractUser):
@@ -26,12 +30,29 @@ class Application(models.Model):
         default=True,
         help_text=_("Switched off, all its keys and tokens stop at once."),
     )
+    dedupe_seconds = models.PositiveIntegerField(
+        _("window for duplicates"),
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(MAX_DEDUPE_SECONDS)],
+        help_text=_(
+            "In seconds: the same message again within it is not sent twice. 0 switches that off; "
+            "empty: as the platform is set (DEDUPE_SECONDS). Templates may have their own."
+        ),
+    )
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
 
     class Meta:
         verbose_name = _("application")
         verbose_name_plural = _("applications")
         ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(
+                name="application_window_for_duplicates_is_at_most_a_week",
+                condition=Q(dedupe_seconds__isnull=True)
+                | Q(dedupe_seconds__lte=MAX_DEDUPE_SECONDS),
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name

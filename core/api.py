@@ -30,6 +30,10 @@ CODES: dict[type[exceptions.APIException], Code] = {
 }
 
 
+# Seconds after which a request may be repeated.
+RETRY_AFTER = {Code.SERVICE_UNAVAILABLE.value: 5, Code.IDEMPOTENCY_KEY_IN_USE.value: 1}
+
+
 def problem_handler(error: Exception, context: Any) -> Response | None:
     return _Handler(error, context).run()
 
@@ -64,8 +68,9 @@ class _Handler(ExceptionHandler):
         response = Response(
             data, status=exc.status_code, headers=self.get_headers(exc), content_type=PROBLEM
         )
-        if exc.status_code == 503:
-            response.headers["Retry-After"] = "5"
+        seconds = RETRY_AFTER.get(data["code"])
+        if seconds is not None:
+            response.headers["Retry-After"] = str(seconds)
         return response
 
 

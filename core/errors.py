@@ -22,6 +22,8 @@ class Code(StrEnum):
     METHOD_NOT_ALLOWED = "method_not_allowed"
     CONFLICT = "conflict"
     CONFIRMATION_REQUIRED = "confirmation_required"
+    IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
+    IDEMPOTENCY_KEY_IN_USE = "idempotency_key_in_use"
     RATE_LIMITED = "rate_limited"
     SERVICE_UNAVAILABLE = "service_unavailable"
     INTERNAL_ERROR = "internal_error"
@@ -43,6 +45,8 @@ STATUS: dict[Code, int] = {
     Code.METHOD_NOT_ALLOWED: 405,
     Code.CONFLICT: 409,
     Code.CONFIRMATION_REQUIRED: 409,
+    Code.IDEMPOTENCY_KEY_REUSED: 422,
+    Code.IDEMPOTENCY_KEY_IN_USE: 409,
     Code.RATE_LIMITED: 429,
     Code.SERVICE_UNAVAILABLE: 503,
     Code.INTERNAL_ERROR: 500,
@@ -64,6 +68,8 @@ MEANINGS: dict[Code, str] = {
     Code.METHOD_NOT_ALLOWED: "This path does not take that method.",
     Code.CONFLICT: "The object is in a state that does not allow this; `detail` says which.",
     Code.CONFIRMATION_REQUIRED: "This breaks others, as `errors` says; repeat with `confirm`.",
+    Code.IDEMPOTENCY_KEY_REUSED: "The idempotency key was used for another request lately.",
+    Code.IDEMPOTENCY_KEY_IN_USE: "A request with this key is being answered; repeat it soon.",
     Code.RATE_LIMITED: "Too many requests: wait for as many seconds as `Retry-After` says.",
     Code.SERVICE_UNAVAILABLE: "The platform cannot answer now; the request may be repeated.",
     Code.INTERNAL_ERROR: "A fault of ours; quote the `request_id` to the operators.",

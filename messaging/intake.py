@@ -1,74 +1,97 @@
-"""Takes messages in. What `accept` returns is stored for good."""
+"""Takes messages in: `prepare_email` checks and renders, `store` keeps what it made for good."""
 
-import json
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any
 
-from django.db import connection, models, transaction
+from django.db import transaction
 
 from core.crash import crash_at
-from core.database import as_moment, prepared_cursor
-from core.errors import FieldError
-from messaging import doorbell, metrics
+from core.errors import Code, DomainError, FieldError
+from messaging import doorbell, duplicates, metrics
 from messaging.channels.base import Channel, EmailContent
+from messaging.insertion import Unique, insert_one
 from messaging.models import Lane, Message, OtherRecipient, Policy
 from templates_app import sending
 from templates_app.rendering import Rendered
 from templates_app.sending import Prepared, Wanted
 
 LIFETIME = timedelta(hours=72)
+# How often one that was in the way and is over is passed over, before the window is left aside.
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who asks. `dedupe_seconds` is the window for duplicates where a template says nothing else;
+    with `is_keyed`, an idempotency key tells the request from every other."""
+
+    application_id: int
+    api_key_id: int
+    request_id: str
+    is_test: bool = False
+    dedupe_seconds: int = 0
+    is_keyed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Handling:
     """How a message is to be treated, whatever its channel. What is empty is the template's to say,
-    or the default."""
+    or the default. At most one of `send_at` and `delay` is given."""
 
     lane: str = ""
     policy: str = ""
+    send_at: datetime | None = None
+    delay: timedelta | None = None
     expires_at: datetime | None = None
+    dedupe_key: str = ""
     reference: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
     tags: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class Ready:
+    """A message that only has to be stored. `unique` is None where the same may come again."""
+
     message: Message
+    content: EmailContent
+    unique: Unique | None = None
     warnings: Sequence[FieldError] = ()
 
 
-def accept_email(
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """`is_duplicate`: nothing was stored, and `message` is the one that came first."""
+
+    message: Message
+    warnings: Sequence[FieldError] = ()
+    is_duplicate: bool = False
+
+
+def prepare_email(
     *,
-    application_id: int,
-    api_key_id: int,
+    origin: Origin,
     content: EmailContent,
     handling: Handling,
-    request_id: str,
     now: datetime,
     template: Wanted | None = None,
-) -> Accepted:
-    """Store one e-mail in one transaction and wake a worker. `content` is validated already; with a
-    `template` it has no text of its own.
+) -> Ready:
+    """Make a message that only has to be stored. `content` is validated already; with a `template`
+    it has no text of its own.
 
-    Raises `DomainError` for a template that there is not, and for wrong variables."""
-    if template is None:
-        message = _message(content, handling, now=now)
-        warnings: Sequence[FieldError] = ()
-    else:
+    Raises `DomainError` for a template that there is not, and for wrong variables and times."""
+    prepared: Prepared | None = None
+    if template is not None:
         prepared = sending.prepare(
-            template, application_id=application_id, channel=Channel.EMAIL.value
+            template, application_id=origin.application_id, channel=Channel.EMAIL.value
         )
-        message = _message(filled(content, prepared.rendered), handling, now=now, by=prepared)
-        warnings = prepared.warnings
-    message.application_id = application_id
-    message.api_key_id = api_key_id
-    message.request_id = request_id
-    store_email(message, content)
-    return Accepted(message, warnings)
+        content = filled(content, prepared.rendered)
+    message = _message(origin, content, handling, by=prepared, now=now)
+    unique = _unique(origin, message, handling, by=prepared)
+    return Ready(message, content, unique, prepared.warnings if prepared else ())
 
 
 def filled(content: EmailContent, rendered: Rendered) -> EmailContent:
@@ -77,14 +100,23 @@ def filled(content: EmailContent, rendered: Rendered) -> EmailContent:
 
 
 def _message(
-    content: EmailContent, handling: Handling, *, now: datetime, by: Prepared | None = None
+    origin: Origin,
+    content: EmailContent,
+    handling: Handling,
+    *,
+    by: Prepared | None,
+    now: datetime,
 ) -> Message:
     (_, first), *_others = content.recipients()
     chosen = by.chosen if by else None
     lifetime = LIFETIME
     if chosen is not None and chosen.lifetime_seconds is not None:
         lifetime = timedelta(seconds=chosen.lifetime_seconds)
-    return Message(
+    due_at = now + handling.delay if handling.delay is not None else handling.send_at
+    message = Message(
+        application_id=origin.application_id,
+        api_key_id=origin.api_key_id,
+        request_id=origin.request_id,
         channel=Channel.EMAIL.value,
         lane=handling.lane or (chosen.priority if chosen else Lane.NORMAL),
         policy=handling.policy or (chosen.policy if chosen else Policy.AT_LEAST_ONCE),
@@ -95,64 +127,101 @@ def _message(
         reference=handling.reference,
         metadata=handling.metadata,
         tags=list(handling.tags),
-        expires_at=handling.expires_at or now + lifetime,
+        expires_at=handling.expires_at or (due_at or now) + lifetime,
+    )
+    if due_at is not None and due_at > now:
+        message.due_at = due_at
+        if message.expires_at <= due_at:
+            words = "It expires before it is to be sent."
+            error = FieldError("/expires_at", "invalid_moment", words)
+            raise DomainError(Code.INVALID_REQUEST, words, errors=(error,))
+    return message
+
+
+def _unique(
+    origin: Origin, message: Message, handling: Handling, *, by: Prepared | None
+) -> Unique | None:
+    """What makes it the same as another: its key, or else everything that its recipients see, when
+    they see it, and the caller's own name for it."""
+    seconds = origin.dedupe_seconds
+    if by is not None and by.chosen.dedupe_seconds is not None:
+        seconds = by.chosen.dedupe_seconds
+    if not seconds or (origin.is_keyed and not handling.dedupe_key):
+        return None
+    content = message.content
+    if handling.dedupe_key:
+        # The same event, told to somebody else, is another message.
+        parts = [handling.dedupe_key, *(content.get(role) for role in ("to", "cc", "bcc"))]
+    else:
+        moment = handling.send_at.isoformat() if handling.send_at else None
+        delay = handling.delay.total_seconds() if handling.delay else None
+        parts = [content, handling.reference, moment, delay]
+    return duplicates.unique(
+        application_id=origin.application_id,
+        is_test=origin.is_test,
+        channel=message.channel,
+        parts=parts,
+        seconds=seconds,
     )
 
 
-def store_email(message: Message, content: EmailContent) -> None:
-    """Insert it with the recipients of `content`, and wake a worker."""
-    _, *others = content.recipients()
+def store(ready: Ready, *, now: datetime) -> Accepted:
+    """Insert it with its further recipients in one transaction, and wake a worker; or find the one
+    that it repeats."""
+    _, *others = ready.content.recipients()
     if others:
         with transaction.atomic():
-            _insert(message)
-            OtherRecipient.objects.bulk_create(
-                OtherRecipient(
-                    message=message, role=position.partition("/")[0], address=address.lower()
-                )
-                for position, address in others
-            )
+            accepted = _store(ready, others, now=now)
             if __debug__:
                 crash_at("accept_before_commit")
     else:
         if __debug__:
             crash_at("accept_before_commit")
-        _insert(message)
+        accepted = _store(ready, others, now=now)
+    if not accepted.is_duplicate:
+        wake_for([accepted.message], now=now)
+    return accepted
+
+
+def _store(ready: Ready, others: Sequence[tuple[str, str]], *, now: datetime) -> Accepted:
+    message, unique = ready.message, ready.unique
+    for _ in range(_TRIES):
+        if insert_one(message, unique):
+            break
+        assert unique is not None
+        first = duplicates.first_of(unique)
+        if first is not None and first.is_over:
+            duplicates.forget(unique, first)
+        elif first is not None and first.message is not None:
+            duplicates.tell(first.message, request_id=message.request_id, now=now)
+            return Accepted(first.message, is_duplicate=True)
+    else:
+        insert_one(message, None)
+    if others:
+        OtherRecipient.objects.bulk_create(others_of(message, others))
+    return Accepted(message, ready.warnings)
+
+
+def others_of(message: Message, others: Sequence[tuple[str, str]]) -> list[OtherRecipient]:
+    """Rows for those that are not the message's own recipient, as `(position, address)`."""
+    return [
+        OtherRecipient(message=message, role=position.partition("/")[0], address=address.lower())
+        for position, address in others
+    ]
+
+
+def wake_for(messages: Sequence[Message], *, now: datetime) -> None:
+    """After the transaction, count what was accepted and wake workers for what is due."""
+    # Those without a time of their own are due when they were stored, by the database's clock.
+    due = {(m.channel, m.lane) for m in messages if m.due_at <= max(now, m.created_at)}
+    counts = Counter((message.channel, message.lane) for message in messages)
+    transaction.on_commit(lambda: _count(counts))
+    for channel, lane in due:
+        doorbell.ring(channel=channel, lane=lane)
+
+
+def _count(counts: Counter[tuple[str, str]]) -> None:
     if __debug__:
         crash_at("accept_after_commit")
-    metrics.ACCEPTED.labels(message.channel, message.lane).inc()
-    doorbell.ring(channel=message.channel, lane=message.lane)
-
-
-def _insert(message: Message) -> None:
-    """One INSERT, its SQL made once: by the ORM it costs a third more. Sets `created_at`."""
-    fields, sql = _insertion(connection.vendor)
-    values = [
-        prepare(getattr(message, name), connection) if prepare else getattr(message, name)
-        for name, prepare in fields
-    ]
-    with prepared_cursor() as cursor:
-        cursor.execute(sql, values)
-        message.created_at = as_moment(cursor.fetchone()[0])
-
-
-@cache
-def _insertion(vendor: str) -> tuple[list[tuple[str, Callable[..., Any] | None]], str]:
-    """Names of what is given, each with how it is made fit for the database where that takes more
-    than the driver, and the statement. The database fills in the other columns."""
-    fields: list[Any] = [f for f in Message._meta.concrete_fields if not f.has_db_default()]
-    columns = ", ".join(field.column for field in fields)
-    places = ", ".join(["%s"] * len(fields))
-    table = Message._meta.db_table
-    prepare: dict[type, Callable[..., Any] | None] = {models.JSONField: _as_json}
-    given = [
-        (
-            field.attname,
-            prepare.get(type(field)) if vendor == "postgresql" else field.get_db_prep_save,
-        )
-        for field in fields
-    ]
-    return given, f"INSERT INTO {table} ({columns}) VALUES ({places}) RETURNING created_at"  # noqa: S608
-
-
-def _as_json(value: Any, _: object) -> str | None:
-    return None if value is None else json.dumps(value)
+    for (channel, lane), count in counts.items():
+        metrics.ACCEPTED.labels(channel, lane).inc(count)

@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from core.clock import Clock
-from core.errors import Code, DomainError
+from core.errors import Code, DomainError, FieldError
 from messaging import doorbell, states
 from messaging.models import Message, Status
 
@@ -116,6 +116,19 @@ def resend(*, message: Message, now: datetime, actor_id: int | None = None) -> N
             f"Message {message.pk} is {message.status}: only failed and unknown ones can be sent "
             "again.",
         )
+
+
+def resend_asked(*, message: Message, may_duplicate: bool, now: datetime) -> None:
+    """One by itself, for its caller.
+
+    Raises `DomainError`: `conflict` for one that is neither failed nor unknown,
+    `confirmation_required` for one that may have arrived."""
+    is_doubtful = Message.objects.filter(states.MAY_HAVE_ARRIVED, pk=message.pk).exists()
+    if is_doubtful and not may_duplicate:
+        words = "No answer came when it was sent: it may have arrived. Repeat with may_duplicate."
+        error = FieldError("/may_duplicate", "confirmation_required", words)
+        raise DomainError(Code.CONFIRMATION_REQUIRED, words, errors=(error,))
+    resend(message=message, now=now)
 
 
 def resend_each(*, ids: Iterable[UUID], now: datetime, actor_id: int | None = None) -> Resent:

@@ -183,6 +183,13 @@ class Pool:
             open_places = short
         return self._allotment(wishes, given, now)
 
+    def forecast(self, wish: Wish, *, now: datetime) -> dict[str, Any]:
+        """The decision for one message, with nothing reserved. This pool gives nothing after it."""
+        for known in self.candidates:
+            _judge(known, 1, now, {})
+        candidate = self._first(wish, {})
+        return self._explain(candidate.sender if candidate else None, wish)
+
     def is_soon_possible(self, wish: Wish) -> bool:
         """Whether somebody could take it who is only busy now. Speaks of the last allotment."""
         return any(_why_not(candidate, wish) == ALL_BUSY for candidate in self.candidates)

@@ -28,6 +28,7 @@ AFTER_EVENT: dict[str, str] = {
     Event.Kind.CANCELLED: Status.CANCELLED,
     Event.Kind.RESENT: Status.PENDING,
     Event.Kind.LATE_SUCCESS: Status.SUCCESS,
+    Event.Kind.RESCHEDULED: Status.PENDING,
 }
 
 
@@ -75,14 +76,14 @@ def _steps(message: Message) -> Iterator[Step]:
         sender = attempt.sender.name
         yield Step(attempt.started_at, Status.SENDING, f"Handed to {sender}.", sender)
         if attempt.finished_at is not None:
-            yield Step(attempt.finished_at, AFTER_ATTEMPT[attempt.outcome], _told(attempt), sender)
-    for event in message.events.order_by("at"):
+            yield Step(attempt.finished_at, AFTER_ATTEMPT[attempt.outcome], told(attempt), sender)
+    for event in message.events.filter(kind__in=AFTER_EVENT).order_by("at"):
         why = event.details.get("why") or event.details.get("reason") or ""
         label = str(Event.Kind(event.kind).label).capitalize()
         yield Step(event.at, AFTER_EVENT[event.kind], f"{label}: {why}" if why else f"{label}.")
 
 
-def _told(attempt: Attempt) -> str:
+def told(attempt: Attempt) -> str:
     """What came of it, in our word and the provider's."""
     ours = attempt.kind or attempt.get_outcome_display()
     where = f" at {attempt.phase}" if attempt.phase else ""

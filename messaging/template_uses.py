@@ -102,7 +102,7 @@ class MessageUses:
             metadata={"tested_by": by.get_username()[:500]},
             expires_at=now + LIFETIME,
         )
-        intake.store_email(message, content)
+        intake.store(intake.Ready(message, content), now=now)
         return message.pk
 
 

@@ -235,6 +235,9 @@ if not SQLITE:
     # that others cannot renew because of them. In milliseconds.
     patience = min(15_000, LEASE_SECONDS * 250)
     options.setdefault("options", f"-c idle_in_transaction_session_timeout={patience}")
+# The same message again within so many seconds is not sent twice; 0 switches that off. Applications
+# and templates may have their own.
+DEDUPE_SECONDS = env.integer("DEDUPE_SECONDS", 300, minimum=0, maximum=7 * 86_400)
 # When a message is tried again after a temporary failure: floor, first and longest step.
 RETRIES = {
     ("email", "high"): env.backoff("RETRY_EMAIL_HIGH", "1s,2s,20s"),

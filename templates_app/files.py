@@ -18,7 +18,7 @@ from django.db import transaction
 from accounts.models import Application
 from core.errors import Code, DomainError
 from templates_app import publishing, rendering
-from templates_app.models import Template, TemplateVersion, no_variables
+from templates_app.models import HANDLING, Template, TemplateVersion, no_variables
 from templates_app.publishing import Author, Draft
 from templates_app.rendering import Source
 from templates_app.variables import problems_of_schema, suggest_schema
@@ -28,7 +28,7 @@ DEFAULT = "default"
 BODIES = {"html": "body.html", "mjml": "body.mjml", "markdown": "body.md", "text": "body.txt"}
 ABOUT = "template.json"
 TEXT = "text.txt"
-_OF_TEMPLATE = ("name", "description", "channel", "priority", "policy", "lifetime_seconds")
+_OF_TEMPLATE = ("name", "description", "channel", *HANDLING)
 _OF_VERSION = ("subject", "body_format", "provider_template_id", "provider_signature", "variables")
 _LARGEST_FILE = 1_000_000
 

@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Application
+from accounts.models import MAX_DEDUPE_SECONDS, Application
 from core.vocabulary import Channel, Lane, Policy
 
 CODE = r"^[a-z0-9][a-z0-9._-]{0,99}\Z"
@@ -18,6 +18,10 @@ MAX_LIFETIME = 366 * 86_400
 
 # What lists leave in the database.
 TEXTS_OF_A_VERSION = ("body", "text", "html", "derived_text", "variables")
+
+
+# How the messages of a template are handled.
+HANDLING = ("priority", "policy", "lifetime_seconds", "dedupe_seconds")
 
 
 class BodyFormat(models.TextChoices):
@@ -104,6 +108,16 @@ class Template(models.Model):
         blank=True,
         validators=[MinValueValidator(1), MaxValueValidator(MAX_LIFETIME)],
         help_text=_("In seconds; its messages are not sent after it. Empty: 72 hours."),
+    )
+    dedupe_seconds = models.PositiveIntegerField(
+        _("window for duplicates"),
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(MAX_DEDUPE_SECONDS)],
+        help_text=_(
+            "In seconds: the same message again within it is not sent twice. 0 switches that off; "
+            "empty: as the application says."
+        ),
     )
 
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)

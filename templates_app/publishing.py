@@ -12,7 +12,7 @@ from accounts.models import Application, User
 from core.errors import Code, DomainError, FieldError
 from core.problems import escape_pointer
 from templates_app import markup, rendering
-from templates_app.models import Template, TemplateVersion, VersionStatus
+from templates_app.models import HANDLING, Template, TemplateVersion, VersionStatus
 from templates_app.rendering import Problem, Source
 from templates_app.uses import Caller, uses
 from templates_app.variables import problems_of_schema, suggest_schema
@@ -248,10 +248,7 @@ def duplicate(
         code=code,
         locale=locale,
         application=application,
-        **{
-            name: getattr(template, name)
-            for name in ("channel", "name", "description", "priority", "policy", "lifetime_seconds")
-        },
+        **{name: getattr(template, name) for name in ("channel", "name", "description", *HANDLING)},
     )
     version = template.current_version or template.versions.order_by("-number").first()
     draft = None

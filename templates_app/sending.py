@@ -45,6 +45,7 @@ class Chosen:
     priority: str
     policy: str
     lifetime_seconds: int | None
+    dedupe_seconds: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,7 @@ def make_ready(version: TemplateVersion) -> Ready:
 _FIND = """
     SELECT t.id, t.application_id, t.locale, t.channel, t.archived_at IS NOT NULL,
            t.current_version_id IS NOT NULL, t.priority, t.policy, t.lifetime_seconds,
-           v.id, v.number, v.status
+           t.dedupe_seconds, v.id, v.number, v.status
     FROM templates_app_template t
     LEFT JOIN templates_app_templateversion v ON {version}
     WHERE t.code = %s AND (t.application_id = %s OR t.application_id IS NULL)
@@ -172,6 +173,7 @@ def choose(wanted: Wanted, *, application_id: int, channel: str) -> Chosen:
             usable.priority,
             usable.policy,
             usable.lifetime_seconds,
+            usable.dedupe_seconds,
         )
     raise _why_none(wanted, rows, [usable] if usable else candidates)
 
@@ -187,6 +189,7 @@ class _Row:
     priority: str
     policy: str
     lifetime_seconds: int | None
+    dedupe_seconds: int | None
     version_id: int | None
     number: int | None
     status: str | None

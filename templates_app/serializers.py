@@ -3,11 +3,12 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from accounts.models import MAX_DEDUPE_SECONDS
 from core.serializers import ErrorSerializer, StrictCharField, StrictSerializer
 from core.vocabulary import Channel, Lane, Policy
 from templates_app.fields import CodeField, LocaleField, VariablesField
 from templates_app.markup import MAX_BODY
-from templates_app.models import MAX_LIFETIME, BodyFormat, Template, TemplateVersion
+from templates_app.models import HANDLING, MAX_LIFETIME, BodyFormat, Template, TemplateVersion
 from templates_app.publishing import Draft, as_field_errors, problems_of
 from templates_app.rendering import MAX_SUBJECT_SOURCE, Source
 
@@ -90,6 +91,14 @@ class HandlingFields(StrictSerializer):
         max_value=MAX_LIFETIME,
         help_text="Its messages are not sent after so long. Null: 72 hours.",
     )
+    dedupe_seconds = serializers.IntegerField(
+        required=False,
+        allow_null=True,
+        min_value=0,
+        max_value=MAX_DEDUPE_SECONDS,
+        help_text="The same message again within it is not sent twice; 0 switches that off. Null: "
+        "as the application is set.",
+    )
 
 
 class TemplateChange(HandlingFields):
@@ -112,7 +121,7 @@ class TemplateRequest(HandlingFields, DraftRequest):
 
     def template(self, application_id: int) -> Template:
         data = self.validated_data
-        chosen = ("description", "priority", "policy", "lifetime_seconds")
+        chosen = ("description", *HANDLING)
         return Template(
             application_id=application_id,
             code=data["code"],
@@ -225,8 +234,7 @@ class TemplateSummary(serializers.ModelSerializer[Template]):
         model = Template
         fields = [
             *("code", "locale", "channel", "name", "description", "is_shared", "archived_at"),
-            *("current_version", "priority", "policy", "lifetime_seconds"),
-            *("created_at", "updated_at"),
+            *("current_version", *HANDLING, "created_at", "updated_at"),
         ]
 
     def get_is_shared(self, template: Template) -> bool:

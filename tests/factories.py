@@ -10,7 +10,7 @@ from accounts.keys import IssuedKey, issue_key
 from accounts.models import ApiKey, Application, User
 from messaging import delivery
 from messaging.attempts import Mark
-from messaging.models import Attempt, Message, Sender, SenderGroup, Status
+from messaging.models import Attempt, Batch, Message, Sender, SenderGroup, Status
 from templates_app.models import Template, TemplateVersion
 
 _numbers = itertools.count(1)
@@ -59,6 +59,13 @@ def make_sender(**overrides: Any) -> Sender:
 
 def make_group(**overrides: Any) -> SenderGroup:
     return SenderGroup.objects.create(**{"name": f"group-{next(_numbers)}"} | overrides)
+
+
+def make_batch(**overrides: Any) -> Batch:
+    key = overrides.pop("api_key", None) or make_api_key()
+    counts = {"accepted": 0, "rejected": 0, "deduplicated": 0}
+    fields = {"application": key.application, "api_key": key, "channel": "email"} | counts
+    return Batch.objects.create(**fields | overrides)
 
 
 def make_message(**overrides: Any) -> Message:

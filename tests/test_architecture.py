@@ -26,7 +26,12 @@ ACCESS: dict[str, dict[str, str | None]] = {
     "api/v1/auth/token": {"post": None},
     "api/v1/messages/email/send": {"post": Scope.MESSAGES_SEND},
     "api/v1/messages": {"get": Scope.MESSAGES_READ},
+    "api/v1/messages/batch/query": {"post": Scope.MESSAGES_READ},
     "api/v1/messages/<uuid:pk>": {"get": Scope.MESSAGES_READ},
+    "api/v1/messages/<uuid:pk>/timeline": {"get": Scope.MESSAGES_READ},
+    "api/v1/messages/<uuid:pk>/cancel": {"post": Scope.MESSAGES_SEND},
+    "api/v1/messages/<uuid:pk>/reschedule": {"post": Scope.MESSAGES_SEND},
+    "api/v1/messages/<uuid:pk>/resend": {"post": Scope.MESSAGES_SEND},
     "api/v1/templates": {"get": Scope.TEMPLATES_READ, "post": Scope.TEMPLATES_WRITE},
     "api/v1/templates/preview": {"post": Scope.TEMPLATES_READ},
     "api/v1/templates/<str:code>": {

@@ -1,5 +1,5 @@
 """The operators' pages. What they do is done by `intake`, `senders` and `story`."""
 
-from messaging.admin import history, messages, quotas, senders
+from messaging.admin import batches, history, messages, quotas, senders
 
-__all__ = ["history", "messages", "quotas", "senders"]
+__all__ = ["batches", "history", "messages", "quotas", "senders"]

@@ -22,6 +22,8 @@ class Event(models.Model):
         CANCELLED = "cancelled", _("cancelled")
         RESENT = "resent", _("sent again by an operator")
         LATE_SUCCESS = "late_success", _("a late positive answer")
+        RESCHEDULED = "rescheduled", _("put off or brought forward")
+        DUPLICATE = "duplicate", _("asked for again and not sent twice")
 
     message = models.ForeignKey(
         Message, on_delete=models.CASCADE, related_name="events", verbose_name=_("message")

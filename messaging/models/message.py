@@ -7,6 +7,7 @@ from accounts.models import ApiKey, Application
 from core.ids import uuid7
 from core.vocabulary import Channel as ChannelChoices
 from core.vocabulary import Lane, Policy
+from messaging.models.batch import Batch
 from messaging.models.sender import Sender
 from templates_app.models import TemplateVersion
 
@@ -90,6 +91,9 @@ class Message(models.Model):
     metadata = models.JSONField(_("metadata"), default=dict, blank=True)
     tags = models.JSONField(_("tags"), default=list, blank=True)
     request_id = models.CharField(_("request id"), max_length=64, blank=True)
+    batch = models.ForeignKey(
+        Batch, on_delete=models.PROTECT, null=True, db_index=False, verbose_name=_("batch")
+    )
 
     status = models.CharField(_("status"), max_length=9, choices=Status, default=Status.PENDING)
     reason = models.CharField(_("reason"), max_length=20, choices=Reason, blank=True)
@@ -198,6 +202,12 @@ class Message(models.Model):
                 name="message_by_template",
                 fields=["template_version", "id"],
                 condition=Q(template_version__isnull=False),
+            ),
+            # Serves a batch: its list, its counts by status, and its cancelling.
+            models.Index(
+                name="message_by_batch",
+                fields=["batch", "status", "id"],
+                condition=Q(batch__isnull=False),
             ),
         ]
 

@@ -34,7 +34,7 @@ from messaging.states.machine import (
     MOVES,
     UNKNOWN_REST,
 )
-from messaging.states.operators import cancel, resend_many
+from messaging.states.operators import cancel, cancel_some_of, reschedule, resend_many
 from messaging.states.sweep import recover_leases, settle_unknown, wake_waiting
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "HeldMessage",
     "Success",
     "cancel",
+    "cancel_some_of",
     "claim_due",
     "doubt",
     "fail",
@@ -63,6 +64,7 @@ __all__ = [
     "recover_leases",
     "release",
     "renew_leases",
+    "reschedule",
     "resend_many",
     "settle_unknown",
     "still_held",

@@ -51,6 +51,46 @@ def resend_many(
     return went
 
 
+def reschedule(message_id: UUID, *, due_at: datetime, now: datetime, actor_id: int | None) -> bool:
+    """Still pending, for another time, by a caller or an operator; its lifetime counts from
+    there. False when it is not scheduled any more: a worker has it, or it was cancelled."""
+    with transaction.atomic():
+        waiting = Message.objects.filter(
+            pk=message_id, status=Status.PENDING, reason="", due_at__gt=now, claims=0
+        )
+        was_at = waiting.select_for_update().values_list("due_at", flat=True).first()
+        if was_at is not None:
+            waiting.update(due_at=due_at, expires_at=F("expires_at") + (due_at - was_at))
+            Event.objects.create(
+                message_id=message_id,
+                kind=Event.Kind.RESCHEDULED,
+                at=now,
+                details={"from": was_at.isoformat(), "to": due_at.isoformat()},
+                actor_id=actor_id,
+            )
+    return was_at is not None
+
+
+def cancel_some_of(batch_id: UUID, *, limit: int, now: datetime, actor_id: int | None) -> int:
+    """pending -> cancelled, up to `limit` messages of a batch at once. What a worker is claiming
+    just now is passed over. Returns how many were cancelled."""
+    with transaction.atomic():
+        pending = Message.objects.filter(batch=batch_id, status=Status.PENDING).order_by("pk")
+        locked = pending.select_for_update(skip_locked=True)
+        ids = list(locked.values_list("pk", flat=True)[:limit])
+        move(
+            Message.objects.filter(pk__in=ids),
+            Status.CANCELLED,
+            reason="",
+            reason_detail="",
+            finished_at=now,
+        )
+        Event.objects.bulk_create(
+            Event(message_id=pk, kind=Event.Kind.CANCELLED, at=now, actor_id=actor_id) for pk in ids
+        )
+    return len(ids)
+
+
 def cancel(message_id: UUID, *, now: datetime, actor_id: int | None) -> bool:
     """pending -> cancelled, by a caller or an operator. False when it is not pending any more: then
     it is sent, or was."""

@@ -34,7 +34,7 @@ def show(*, port: int, access: Access, stopped: threading.Event) -> None:
             "content": "<h1>It works</h1><p>This mail went the whole way: API, database, worker, "
             "sender, SMTP.</p>",
             "text": "It works. This mail went the whole way: API, database, worker, sender, SMTP.",
-            "reference": "make run",
+            "reference": f"make run at {datetime.now():%Y-%m-%d %H:%M:%S}",  # noqa: DTZ005
         },
         token=token,
     )

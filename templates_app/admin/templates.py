@@ -79,7 +79,7 @@ class TemplateAdmin(DeedsMixin, ModelAdmin):
         (None, {"fields": [("code", "locale"), ("channel", "application"), "name", "description"]}),
         (
             _("Its messages, unless a request says otherwise"),
-            {"fields": [("priority", "policy"), "lifetime_seconds"]},
+            {"fields": [("priority", "policy"), ("lifetime_seconds", "dedupe_seconds")]},
         ),
     ]
 

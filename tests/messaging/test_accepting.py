@@ -47,7 +47,7 @@ def test_what_is_answered_with_202_is_seen_by_everybody(body):
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("body", [TO_ONE, TO_TWO], ids=["one", "two"])
 def test_what_the_database_did_not_take_is_no_202_and_wakes_nobody(monkeypatch, bells, body):
-    monkeypatch.setattr(intake, "_insert", out_of_order)
+    monkeypatch.setattr(intake, "insert_one", out_of_order)
 
     response = calm(client_for(make_api_key())).post(URL, body)
 

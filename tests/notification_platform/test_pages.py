@@ -136,7 +136,12 @@ def test_every_operation_is_in_the_schema(client):
     assert set(response.json()["paths"]) == {
         "/api/v1/auth/token",
         "/api/v1/messages",
+        "/api/v1/messages/batch/query",
         "/api/v1/messages/{id}",
+        "/api/v1/messages/{id}/cancel",
+        "/api/v1/messages/{id}/reschedule",
+        "/api/v1/messages/{id}/resend",
+        "/api/v1/messages/{id}/timeline",
         "/api/v1/messages/email/send",
         "/api/v1/templates",
         "/api/v1/templates/preview",

@@ -75,7 +75,8 @@ def test_the_whole_life_of_a_template(api, adapter):
     # Back to the first.
     back = ok(api.post(f"{TEMPLATES}/order-shipped/rollback", {"version": 1}))
     assert (back["version"], back["body"]) == (3, FIRST["body"])
-    again = ok(api.post(SEND, {**mail, "variables": {**VARIABLES, "carrier": "X"}}), 202)
+    repeated = {**mail, "variables": {**VARIABLES, "carrier": "X"}, "reference": "again"}
+    again = ok(api.post(SEND, repeated), 202)
     assert again["warnings"][0]["pointer"] == "/variables/carrier"
     assert ok(api.get(versions))["total"] == 3
 
@@ -86,7 +87,7 @@ def test_the_whole_life_of_a_template(api, adapter):
     assert api.delete(f"{TEMPLATES}/order-shipped").status_code == 204
     assert ok(api.post(SEND, mail), 409)["errors"][0]["code"] == "template_archived"
     ok(api.patch(f"{TEMPLATES}/order-shipped", {"archived": False}))
-    ok(api.post(SEND, mail), 202)
+    ok(api.post(SEND, {**mail, "reference": "after the archive"}), 202)
 
     assert TemplateVersion.objects.filter(status="published").count() == 3
     names = Message.objects.values_list("variable_names", flat=True)

@@ -49,7 +49,13 @@ def test_the_template_says_how_its_messages_are_handled_and_a_request_overrules_
     published(priority="high", policy="at_most_once", lifetime_seconds=600)
 
     send(api)
-    send(api, priority="bulk", policy="at_least_once", expires_at="2027-01-01T00:00:00Z")
+    send(
+        api,
+        reference="another",
+        priority="bulk",
+        policy="at_least_once",
+        expires_at="2027-01-01T00:00:00Z",
+    )
 
     first, second = Message.objects.order_by("pk")
     assert (first.lane, first.policy) == ("high", "at_most_once")
@@ -93,7 +99,7 @@ def test_a_shared_template_serves_while_the_own_one_is_a_draft_or_archived(api):
     make_version(template=own)
     send(api)
     publishing.archive(own, now=NOON)
-    send(api)
+    send(api, reference="another")
 
     subjects = [message.content["subject"] for message in Message.objects.all()]
     assert subjects == ["Shared Ann"] * 2

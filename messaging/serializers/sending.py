@@ -1,13 +1,18 @@
-from collections.abc import Iterable
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from core.serializers import ErrorSerializer, SharedFields, StrictCharField, StrictSerializer
+from core.serializers import (
+    ErrorSerializer,
+    SharedFields,
+    StrictBooleanField,
+    StrictCharField,
+    StrictSerializer,
+)
 from messaging import intake
 from messaging.channels.base import EmailContent
 from messaging.fields import (
@@ -19,15 +24,64 @@ from messaging.fields import (
     TagsField,
 )
 from messaging.intake import Handling
-from messaging.models import ChannelChoices, Lane, Message, Policy, Reason
-from messaging.story import SHOWN_STATUSES, shown_status, tell
+from messaging.models import Lane, Policy
+from messaging.story import SHOWN_STATUSES, shown_status
 from templates_app.fields import CodeField, LocaleField, VariablesField
 from templates_app.sending import Wanted
 
 MAX_CONTENT = 512_000
+YEAR = 366 * 86_400
+# Seconds.
+JUST_OVER = 300
 
 
-class HandlingRequest(StrictSerializer):
+class SendTimeRequest(StrictSerializer):
+    """When it is to be sent, in either way."""
+
+    send_at = MomentField(
+        required=False, help_text="Not before this moment, with an offset; up to a year ahead."
+    )
+    delay_seconds = serializers.IntegerField(
+        required=False, min_value=0, max_value=YEAR, help_text="Instead of `send_at`."
+    )
+
+    def validate_send_at(self, value: datetime) -> datetime:
+        seconds = (value - timezone.now()).total_seconds()
+        # Clocks differ, and requests are repeated: what is just over is sent at once.
+        if not -JUST_OVER <= seconds <= YEAR:
+            raise serializers.ValidationError(
+                "It must be in the future, and within a year.", code="invalid_moment"
+            )
+        return value
+
+    def to_internal_value(self, data: Any) -> Any:
+        """What does not go together is named with everything else that is wrong."""
+        misfits = self.misfits(data) if isinstance(data, dict) else {}
+        try:
+            value = super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            raise serializers.ValidationError({**misfits, **error.detail}) from None  # type: ignore[dict-item]
+        if misfits:
+            raise serializers.ValidationError(misfits)
+        return value
+
+    def misfits(self, data: dict[str, Any]) -> dict[str, list[serializers.ErrorDetail]]:
+        """Fields that do not go with others."""
+        if "send_at" in data and "delay_seconds" in data:
+            words = "Give either send_at or delay_seconds."
+            return {"delay_seconds": [serializers.ErrorDetail(words, code="conflict")]}
+        return {}
+
+    def due_at(self, now: datetime) -> datetime | None:
+        """None is at once."""
+        data = self.validated_data
+        if "delay_seconds" in data:
+            return now + timedelta(seconds=data["delay_seconds"])
+        send_at: datetime | None = data.get("send_at")
+        return send_at
+
+
+class HandlingRequest(SendTimeRequest):
     """What every channel's send call takes."""
 
     priority = serializers.ChoiceField(
@@ -43,7 +97,20 @@ class HandlingRequest(StrictSerializer):
     )
     expires_at = MomentField(
         required=False,
-        help_text="It is not sent after this. By default the template's lifetime, or 72 hours.",
+        help_text="It is not sent after this. By default the template's lifetime, or 72 hours, "
+        "from when it is to be sent.",
+    )
+    idempotency_key = StrictCharField(
+        required=False, max_length=255, help_text="As the header `Idempotency-Key`."
+    )
+    dedupe_key = LineField(
+        required=False,
+        max_length=255,
+        help_text="What makes it the same as another to the same recipients, instead of its "
+        "content.",
+    )
+    dry_run = StrictBooleanField(
+        required=False, help_text="Check all of it and say what would be sent; store nothing."
     )
     reference = LineField(
         required=False, max_length=200, default="", help_text="Your own name for it."
@@ -53,9 +120,9 @@ class HandlingRequest(StrictSerializer):
 
     def validate_expires_at(self, value: datetime) -> datetime:
         seconds = (value - timezone.now()).total_seconds()
-        if not 0 < seconds <= 366 * 86_400:
+        if not 0 < seconds <= 2 * YEAR:
             raise serializers.ValidationError(
-                "It must be in the future, and within a year.", code="invalid_moment"
+                "It must be in the future, and within two years.", code="invalid_moment"
             )
         return value
 
@@ -64,7 +131,10 @@ class HandlingRequest(StrictSerializer):
         return Handling(
             lane=data.get("priority", ""),
             policy=data.get("policy", ""),
+            send_at=data.get("send_at"),
+            delay=timedelta(seconds=data["delay_seconds"]) if "delay_seconds" in data else None,
             expires_at=data.get("expires_at"),
+            dedupe_key=data.get("dedupe_key", ""),
             reference=data["reference"],
             metadata=data["metadata"],
             tags=data["tags"],
@@ -109,20 +179,12 @@ class EmailRequest(HandlingRequest):
     template_variables = VariablesField(
         required=False, help_text="An older spelling of `variables`."
     )
-    strict = serializers.BooleanField(
+    strict = StrictBooleanField(
         required=False, help_text="Refuse variables that the template does not know."
     )
 
-    def to_internal_value(self, data: Any) -> Any:
-        """What does not go together is named with everything else that is wrong."""
-        misfits = _misfits(data) if isinstance(data, dict) else {}
-        try:
-            value = super().to_internal_value(data)
-        except serializers.ValidationError as error:
-            raise serializers.ValidationError({**misfits, **error.detail}) from None  # type: ignore[dict-item]
-        if misfits:
-            raise serializers.ValidationError(misfits)
-        return value
+    def misfits(self, data: dict[str, Any]) -> dict[str, list[serializers.ErrorDetail]]:
+        return super().misfits(data) | _misfits(data)
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
         total = sum(len(data.get(role, ())) for role in ("to", "cc", "bcc"))
@@ -189,24 +251,42 @@ def _misfits(data: dict[str, Any]) -> dict[str, list[serializers.ErrorDetail]]:
     }
 
 
-class MessageQuery(StrictSerializer):
-    """The filters of the list."""
+class Rehearsed(serializers.Serializer[Any]):
+    """The answer to a dry run: what a send with this body would be now."""
 
-    status = serializers.ChoiceField(choices=SHOWN_STATUSES, required=False)
-    channel = serializers.ChoiceField(choices=ChannelChoices.choices, required=False)
-    recipient = StrictCharField(
-        required=False, max_length=254, help_text="An address, exactly; any of to, cc and bcc."
+    dry_run = serializers.BooleanField(default=True)
+    due_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField(source="ready.message.expires_at")
+    priority = serializers.CharField(source="ready.message.lane")
+    policy = serializers.CharField(source="ready.message.policy")
+    content = serializers.SerializerMethodField(help_text="As it would be stored.")
+    sender = serializers.CharField(
+        source="decision.chosen", allow_null=True, help_text="Who would take it now."
     )
-    reference = StrictCharField(required=False, max_length=200)
-    template = CodeField(required=False, help_text="The code of a template, any version.")
-    created_after = MomentField(required=False, help_text="From this moment on.")
-    created_before = MomentField(required=False, help_text="Before this moment.")
+    excluded = serializers.DictField(
+        source="decision.excluded",
+        child=serializers.CharField(),
+        help_text="Senders that would not, and why.",
+    )
+    duplicate_of = serializers.UUIDField(
+        allow_null=True, help_text="The message that would be answered instead of a new one."
+    )
+    warnings = ErrorSerializer(source="ready.warnings", many=True)
+
+    @extend_schema_field({"type": "object", "additionalProperties": True})
+    def get_content(self, rehearsal: Any) -> dict[str, Any]:
+        content: dict[str, Any] = rehearsal.ready.message.content
+        return {name: content.get(name, "") for name in ("subject", "html", "text")}
 
 
 class Accepted(SharedFields):
-    id = serializers.UUIDField(source="message.id")
-    status = serializers.CharField(source="message.status")
-    created_at = serializers.DateTimeField(source="message.created_at")
+    id = serializers.UUIDField()
+    status = serializers.ChoiceField(choices=SHOWN_STATUSES)
+    created_at = serializers.DateTimeField()
+    due_at = serializers.DateTimeField(help_text="From when on it is sent.")
+    deduplicated = serializers.BooleanField(
+        help_text="The same was accepted before, and this is that message."
+    )
     warnings = ErrorSerializer(
         many=True, help_text="What was passed over: variables that the template does not know, …"
     )
@@ -214,117 +294,12 @@ class Accepted(SharedFields):
     def to_representation(self, accepted: intake.Accepted) -> dict[str, Any]:
         """What the fields say, past them: it is the answer to every send."""
         message = accepted.message
-        created_at = self.fields["created_at"].to_representation(message.created_at)
+        written = self.fields["created_at"].to_representation
         return {
             "id": str(message.pk),
-            "status": message.status,
-            "created_at": created_at,
+            "status": shown_status(message, now=timezone.now()),
+            "created_at": written(message.created_at),
+            "due_at": written(message.due_at),
+            "deduplicated": accepted.is_duplicate,
             "warnings": [asdict(warning) for warning in accepted.warnings],
         }
-
-
-class TemplateUsed(serializers.Serializer[Any]):
-    """What a message was rendered from."""
-
-    code = serializers.CharField(source="template.code")
-    version = serializers.IntegerField(source="number")
-    locale = serializers.CharField(source="template.locale")
-
-
-class StepSerializer(serializers.Serializer[Any]):
-    status = serializers.CharField()
-    at = serializers.DateTimeField()
-    detail = serializers.CharField()
-    sender = serializers.CharField()
-
-
-class MessageSummary(serializers.ModelSerializer[Message]):
-    status = serializers.SerializerMethodField()
-    priority = serializers.CharField(source="lane")
-    sender = serializers.SerializerMethodField(help_text="Who took it, or who tried last.")
-    subject = serializers.SerializerMethodField()
-    reason = serializers.ChoiceField(choices=Reason.choices, allow_blank=True)
-    template = TemplateUsed(source="template_version", allow_null=True)
-
-    class Meta:
-        model = Message
-        fields = [
-            "id",
-            "channel",
-            "status",
-            "reason",
-            "reason_detail",
-            "feedback",
-            "recipient",
-            "subject",
-            "template",
-            "priority",
-            "policy",
-            "sender",
-            "reference",
-            "metadata",
-            "tags",
-            "request_id",
-            "created_at",
-            "due_at",
-            "expires_at",
-            "finished_at",
-        ]
-
-    @extend_schema_field({"type": "string", "enum": list(SHOWN_STATUSES)})
-    def get_status(self, message: Message) -> str:
-        return shown_status(message, now=timezone.now())
-
-    def get_sender(self, message: Message) -> str | None:
-        return message.sender.name if message.sender is not None else None
-
-    def get_subject(self, message: Message) -> str:
-        return str(getattr(message, "subject", None) or message.content.get("subject", ""))
-
-
-class MessageDetail(MessageSummary):
-    to = serializers.SerializerMethodField()
-    cc = serializers.SerializerMethodField()
-    bcc = serializers.SerializerMethodField()
-    reply_to = serializers.SerializerMethodField()
-    html = serializers.SerializerMethodField()
-    text = serializers.SerializerMethodField()
-    history = serializers.SerializerMethodField(help_text="Every state and since when.")
-
-    class Meta(MessageSummary.Meta):
-        fields = [
-            *MessageSummary.Meta.fields,
-            "to",
-            "cc",
-            "bcc",
-            "reply_to",
-            "html",
-            "text",
-            "history",
-        ]
-
-    def get_to(self, message: Message) -> list[str]:
-        return _written(message.content.get("to", ()))
-
-    def get_cc(self, message: Message) -> list[str]:
-        return _written(message.content.get("cc", ()))
-
-    def get_bcc(self, message: Message) -> list[str]:
-        return _written(message.content.get("bcc", ()))
-
-    def get_reply_to(self, message: Message) -> list[str]:
-        return _written(message.content.get("reply_to", ()))
-
-    def get_html(self, message: Message) -> str:
-        return str(message.content.get("html", ""))
-
-    def get_text(self, message: Message) -> str:
-        return str(message.content.get("text", ""))
-
-    @extend_schema_field(StepSerializer(many=True))
-    def get_history(self, message: Message) -> Any:
-        return StepSerializer(tell(message), many=True).data
-
-
-def _written(people: Iterable[tuple[str, str]]) -> list[str]:
-    return [f"{name} <{address}>" if name else address for name, address in people]

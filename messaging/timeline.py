@@ -1,0 +1,78 @@
+"""The whole story of a message for its caller: every move, each attempt with the pool's decision
+and the provider's words, what was swallowed as a duplicate, and what comes next.
+
+No addresses, no contents: recipients are told by their position.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from messaging.models import Attempt, Event, Message, Status
+from messaging.story import AFTER_ATTEMPT, AFTER_EVENT, told
+
+_DETAILS = ("why", "reason", "from", "to", "request_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """`kind` is `accepted`, `attempt`, or the kind of an event. `status` is what the message became
+    by it; empty where it stayed what it was."""
+
+    at: datetime
+    kind: str
+    status: str
+    detail: str
+    attempt: dict[str, Any] | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    message: Message
+    entries: list[Entry]
+    # When it is tried next, or sent if it is scheduled; None when it is over or under way.
+    next_at: datetime | None
+
+
+def timeline_of(message: Message) -> Timeline:
+    entries = sorted(_entries(message), key=lambda entry: entry.at)
+    is_waiting = message.status == Status.PENDING
+    return Timeline(message, entries, message.due_at if is_waiting else None)
+
+
+def _entries(message: Message) -> Iterator[Entry]:
+    yield Entry(message.created_at, "accepted", Status.PENDING, "Accepted.")
+    for attempt in message.attempts.select_related("sender").order_by("started_at"):
+        became = AFTER_ATTEMPT.get(attempt.outcome, Status.SENDING)
+        yield Entry(attempt.started_at, "attempt", became, told(attempt), attempt=_attempt(attempt))
+    for event in message.events.order_by("at"):
+        kind = Event.Kind(event.kind)
+        details = {name: event.details[name] for name in _DETAILS if name in event.details}
+        why = event.details.get("why") or event.details.get("reason") or ""
+        label = str(kind.label).capitalize()
+        detail = f"{label}: {why}" if why else f"{label}."
+        yield Entry(event.at, kind.value, AFTER_EVENT.get(kind, ""), detail, details=details)
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    decision = attempt.decision or {}
+    return {
+        "id": attempt.pk,
+        "sender": attempt.sender.name,
+        "started_at": attempt.started_at,
+        "finished_at": attempt.finished_at,
+        "unknown_at": attempt.unknown_at,
+        "outcome": attempt.outcome or "open",
+        "kind": attempt.kind,
+        "phase": attempt.phase,
+        "provider_code": attempt.provider_code,
+        "provider_words": attempt.provider_words,
+        "provider_message_id": attempt.provider_message_id,
+        "refused": [
+            {"recipient": one["recipient"], "code": one["code"]} for one in attempt.refused
+        ],
+        "candidates": [one["sender"] for one in decision.get("candidates", ())],
+        "excluded": decision.get("excluded", {}),
+    }

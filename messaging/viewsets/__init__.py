@@ -1,0 +1,4 @@
+from messaging.viewsets.messages import MessageViewSet
+from messaging.viewsets.sending import EmailViewSet
+
+__all__ = ["EmailViewSet", "MessageViewSet"]
