@@ -4,6 +4,8 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiResponse
 
 from core.problems import PROBLEM
+from core.schema_headers import headers_of
+from core.schema_rules import is_something_required, tighten_field, tighten_object
 from core.serializers import ProblemSerializer
 
 AUTHENTICATED = {
@@ -16,6 +18,7 @@ WITH_BODY = {
     415: "The body is not sent as `application/json`.",
 }
 ANY = {
+    500: "A fault of ours; quote the `request_id` to the operators.",
     406: "The `Accept` header rules out JSON.",
     422: "A field or parameter is missing, unknown or wrong; `errors` names each one.",
     503: "The platform cannot answer now; the request may be repeated.",
@@ -42,3 +45,20 @@ class ProblemAutoSchema(AutoSchema):
                     direction=direction,
                 )
         return bodies
+
+    def _get_response_headers_for_code(self, status_code: str, direction: Any = "response") -> Any:
+        found: Any = super()._get_response_headers_for_code(status_code, direction)  # type: ignore[no-untyped-call]
+        return headers_of(status_code) | found
+
+    def _get_request_body(self, direction: Any = "request") -> Any:
+        body: Any = super()._get_request_body(direction)  # type: ignore[no-untyped-call]
+        if body and is_something_required(self.get_request_serializer()):
+            body["required"] = True
+        return body
+
+    def _map_basic_serializer(self, serializer: Any, direction: Any) -> Any:
+        return tighten_object(super()._map_basic_serializer(serializer, direction), serializer)  # type: ignore[no-untyped-call]
+
+    def _insert_field_validators(self, field: Any, schema: Any) -> None:
+        super()._insert_field_validators(field, schema)  # type: ignore[no-untyped-call]
+        tighten_field(schema, field)

@@ -12,6 +12,7 @@ import environ
 from kombu import Exchange, Queue
 
 from core.logging import logging_config
+from core.schema_headers import HEADERS
 from notification_platform import admin_theme, env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -273,6 +274,8 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["core.parsing.StrictJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "core.pagination.BoundedPagination",
     "DEFAULT_SCHEMA_CLASS": "core.schema.ProblemAutoSchema",
+    # OPTIONS describes nothing: the OpenAPI document does.
+    "DEFAULT_METADATA_CLASS": None,
     "EXCEPTION_HANDLER": "core.api.problem_handler",
     "UNAUTHENTICATED_USER": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
@@ -296,6 +299,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "APPEND_COMPONENTS": {"headers": HEADERS},
     # Two things have a `status`: a name for each list of choices.
     "ENUM_NAME_OVERRIDES": {
         "MessageStatusEnum": "messaging.story.SHOWN_STATUSES",

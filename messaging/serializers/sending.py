@@ -25,6 +25,7 @@ from messaging.fields import (
 )
 from messaging.intake import Handling
 from messaging.models import Lane, Policy
+from messaging.serializers import conditions
 from messaging.story import SHOWN_STATUSES, shown_status
 from templates_app.fields import CodeField, LocaleField, VariablesField
 from templates_app.sending import Wanted
@@ -37,6 +38,8 @@ JUST_OVER = 300
 
 class SendTimeRequest(StrictSerializer):
     """When it is to be sent, in either way."""
+
+    schema_conditions = conditions.SEND_TIME
 
     send_at = MomentField(
         required=False, help_text="Not before this moment, with an offset; up to a year ahead."
@@ -142,6 +145,8 @@ class HandlingRequest(SendTimeRequest):
 
 
 class EmailRequest(HandlingRequest):
+    schema_conditions = conditions.EMAIL
+
     to = AddressesField()
     cc = AddressesField(required=False)
     bcc = AddressesField(required=False)

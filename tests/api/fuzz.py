@@ -18,9 +18,9 @@ TOOL = Path(sys.executable).parent / "schemathesis"
 def fuzz(server: ApiServer, *, examples: int, arguments: list[str]) -> subprocess.CompletedProcess:
     """Raises nothing; the tool's words are in `stdout`."""
     configuration = server.folder / "schemathesis.toml"
-    configuration.write_text(
-        (HERE / "schemathesis.toml").read_text().replace("WFC_PATH", str(write_users(server)))
-    )
+    text = (HERE / "schemathesis.toml").read_text()
+    text = text.replace("WFC_PATH", str(write_users(server)))
+    configuration.write_text(text.replace("HOOKS", str(HERE / "fuzz_hooks.py")))
     command = [str(TOOL), "--config-file", str(configuration), "run"]
     command += [f"http://{server.bind}/api/schema", "--max-examples", str(examples), *arguments]
     return subprocess.run(
