@@ -34,13 +34,14 @@ def tighten_field(schema: dict[str, Any], field: Any) -> None:
 
 
 def _tighten_string(schema: dict[str, Any], field: StrictCharField) -> None:
-    taken = f"[^{field.refused_characters}]"
     if not field.allow_blank:
         schema.setdefault("minLength", 1)
+    refused = field.refused_characters
     if field.schema_pattern:
         schema.setdefault("pattern", field.schema_pattern)
+    elif refused and field.trim_whitespace and not field.allow_blank:
+        schema.setdefault("pattern", rf"^[^{refused}]*[^\s{refused}][^{refused}]*$")
+    elif refused:
+        schema.setdefault("pattern", f"^[^{refused}]*$")
     elif field.trim_whitespace and not field.allow_blank:
-        visible = rf"[^\s{field.refused_characters}]"
-        schema.setdefault("pattern", f"^{taken}*{visible}{taken}*$")
-    else:
-        schema.setdefault("pattern", f"^{taken}*$")
+        schema.setdefault("pattern", r"\S")

@@ -65,7 +65,7 @@ class StrictCharField(serializers.CharField):
 
     # For the OpenAPI document: what a character class of a pattern holds, and a whole pattern where
     # the field has a form of its own.
-    refused_characters: ClassVar[str] = r"\u0000"
+    refused_characters: ClassVar[str] = ""
     schema_pattern: ClassVar[str] = ""
 
     def __init__(self, **kwargs: Any) -> None:

@@ -14,9 +14,18 @@ from core.serializers import StrictCharField
 
 MAX_RECIPIENTS = 50
 TAG = re.compile(r"[A-Za-z0-9._:-]{1,50}")
+# An idempotency key.
+VISIBLE = "^[!-~]{1,255}$"
 # For the OpenAPI document. The format is ours: a pattern for international domains says too little
 # or too much.
 MAILBOX = {"type": "string", "format": "mailbox", "minLength": 3, "maxLength": 500}
+
+
+class KeyField(StrictCharField):
+    """An idempotency key; the header's and this one are read and refused together, in
+    `messaging.viewsets.answering`."""
+
+    schema_pattern = VISIBLE
 
 
 class LineField(StrictCharField):

@@ -289,7 +289,9 @@ SIMPLE_JWT = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Notification platform",
-    "DESCRIPTION": "Send notifications, follow them, and find out why.",
+    "DESCRIPTION": "Send notifications, follow them, and find out why. Bodies are UTF-8 JSON of up "
+    "to 1 MiB and 32 levels; no string or name in them holds U+0000 or half a surrogate pair. "
+    "A method that a path does not take is answered with 405 and `Allow`.",
     "VERSION": "1",
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,

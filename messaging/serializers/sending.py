@@ -18,6 +18,7 @@ from messaging.channels.base import EmailContent
 from messaging.fields import (
     MAX_RECIPIENTS,
     AddressesField,
+    KeyField,
     LineField,
     MetadataField,
     MomentField,
@@ -103,7 +104,7 @@ class HandlingRequest(SendTimeRequest):
         help_text="It is not sent after this. By default the template's lifetime, or 72 hours, "
         "from when it is to be sent.",
     )
-    idempotency_key = StrictCharField(
+    idempotency_key = KeyField(
         required=False, max_length=255, help_text="As the header `Idempotency-Key`."
     )
     dedupe_key = LineField(

@@ -19,12 +19,13 @@ from accounts.permissions import HasScope, MaySendForReal
 from core.problems import PROBLEM
 from core.serializers import ProblemSerializer
 from messaging import intake, rehearsal
+from messaging.fields import VISIBLE
 from messaging.serializers.sending import Accepted, EmailRequest, Rehearsed
 from messaging.viewsets.answering import HEADER, Once
 
 IDEMPOTENCY = OpenApiParameter(
     HEADER,
-    {"type": "string", "pattern": "^[!-~]{1,255}$"},
+    {"type": "string", "pattern": VISIBLE},
     OpenApiParameter.HEADER,
     description="1 to 255 visible ASCII characters. The same request again with it, within 72 "
     "hours, gets the same answer, with `Idempotent-Replayed: true`, and nothing is sent twice.",

@@ -48,13 +48,15 @@ _RULES = {
     ("?page", "invalid_parameter"),
     # The key in the header and the one in the body.
     ("/idempotency_key", "conflict"),
-    # NUL deep inside free JSON.
+    # No string may hold NUL; the document says so once, in words.
     ("*", "unstorable_character"),
+    ("*", "null_characters_not_allowed"),
     # The name of a path.
     ("/code", "invalid_code"),
     # A template's text and what it makes of the variables.
     *(("/subject", code) for code in ("blank", "too_large", "long", "control_characters")),
-    *(("/body", code) for code in ("blank", "too_large")),
+    *(("/body", code) for code in ("blank", "too_large", "control_characters")),
+    ("/text", "control_characters"),
     *(
         ("*", code)
         for code in (

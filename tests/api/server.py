@@ -12,6 +12,13 @@ from tests.installation import Installation, until
 LOCAL_POSTGRES = "postgres://postgres@127.0.0.1:5432/postgres"
 
 
+def has_postgres() -> bool:
+    """Set by `make test`, for its run on PostgreSQL; what is run by hand says DATABASE_URL."""
+    if os.environ.get("SKIP_FLOWS") == "1":
+        return False
+    return bool(os.environ.get("TEST_POSTGRES_URL") or os.environ.get("DATABASE_URL"))
+
+
 class ApiServer(Installation):
     """Use as a context manager. `tokens` are of two applications that must not see each other."""
 
@@ -30,6 +37,8 @@ class ApiServer(Installation):
             self.start_web()
             until(lambda: self.status_of("/health/live") == 200, seconds=60, what="up")
             self.tokens = [self.token(), self.token_of("neighbour")]
+            # What the examples of the pages name.
+            self.manage("import_templates", "--publish")
         except BaseException:
             self._end()
             raise
