@@ -19,13 +19,16 @@ class Production(Installation):
     ) -> None:
         self.rabbitmq_url = rabbitmq_url
         self.broker_proxy = TcpProxy(target=urlsplit(rabbitmq_url))
-        self.mail = MailCatcher(username="mailer", password="right")
+        self.mail = self.make_mail()
         super().__init__(
             folder=folder,
             postgres_url=postgres_url,
             broker_url=with_port(rabbitmq_url, self.broker_proxy.port),
             redis_url=redis_url,
         )
+
+    def make_mail(self) -> MailCatcher:
+        return MailCatcher(username="mailer", password="right")
 
     def __enter__(self) -> "Production":
         try:
