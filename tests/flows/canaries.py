@@ -4,14 +4,12 @@ import base64
 import contextlib
 import json
 import secrets
-import threading
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
 import redis
 from aiosmtpd.smtp import SMTP, Envelope, Session
-from kombu import Connection, Exchange, Queue
 
 from tests.imitations.mail_catcher import MailCatcher
 
@@ -68,36 +66,6 @@ class RefusingCatcher(MailCatcher):
             return f"451 4.7.1 <{address}> greylisted"
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"
-
-
-class Tap:
-    """A copy of everything that goes through an exchange, read at once: hints expire in seconds."""
-
-    def __init__(self, url: str, exchange: str, keys: list[str]) -> None:
-        self._connection = Connection(url)
-        channel: Any = self._connection.default_channel
-        Exchange(exchange, type="direct", durable=True)(channel).declare()
-        self._queue = Queue(f"{exchange}.tap", durable=False, exclusive=True)(channel)
-        self._queue.declare()
-        for key in keys:
-            self._queue.bind_to(exchange=exchange, routing_key=key)
-        self._messages: list[str] = []
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._read, name="tap")
-        self._thread.start()
-
-    def _read(self) -> None:
-        """Bodies with their properties and headers."""
-        while not self._stopping.wait(0.02):
-            while (got := self._queue.get(no_ack=True)) is not None:
-                self._messages.append(f"{got.body!r} {got.properties!r} {got.headers!r}")
-
-    def close(self) -> list[str]:
-        """Everything that went through until now."""
-        self._stopping.set()
-        self._thread.join(10)
-        self._connection.release()
-        return self._messages
 
 
 def everything_in_redis(url: str, prefix: str) -> str:

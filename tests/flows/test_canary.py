@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 import requests
 
-from tests.flows.canaries import Canaries, RefusingCatcher, Tap, everything_in_redis
+from tests.flows.canaries import Canaries, RefusingCatcher, everything_in_redis
 from tests.flows.conftest import SERVICES
 from tests.flows.production import Production
 from tests.installation import until
@@ -36,14 +36,10 @@ def toured(
     urls = {name.removeprefix("TEST_").lower(): os.environ[name] for name in SERVICES}
     running = Canaried(folder=tmp_path_factory.mktemp("canary"), canaries=canaries, **urls)
     with running as production:
-        keys = [f"{production.database}.email.{lane}" for lane in ("high", "normal", "bulk")]
-        keys.append(f"{production.database}.housekeeping")
-        tap = Tap(production.rabbitmq_url, production.database, keys)
-        try:
-            seen = tour(production, canaries)
-        finally:
-            seen_in_queues = tap.close()
-        seen.queued = seen_in_queues
+        seen = tour(production, canaries)
+        # Hints expire in seconds and go by the default exchange: the line to the broker sees all.
+        streams = (production.broker_proxy.heard or {}).values()
+        seen.queued = [bytes(stream).decode(errors="replace") for stream in streams]
         seen.redis = everything_in_redis(production.environment["REDIS_URL"], production.database)
         yield production, seen
 
@@ -54,6 +50,7 @@ class Canaried(Production):
     def __init__(self, *, canaries: Canaries, **options: object) -> None:
         self.canaries = canaries
         super().__init__(**options)  # type: ignore[arg-type]
+        self.broker_proxy.heard = {}
         self.environment |= {"LOG_LEVEL": "DEBUG", "ALLOWED_HOSTS": "127.0.0.1"}
 
     def make_mail(self) -> RefusingCatcher:
@@ -199,7 +196,7 @@ def _look_at_pages(production, canaries, seen) -> None:
         ((pk,),) = production.query(f"SELECT id FROM {table} ORDER BY id LIMIT 1")
         seen.lists[model] = browser.get(f"{base}/{app}/{model}/{pk}/change/").text
     with suppress(requests.RequestException):
-        browser.get(f"{base}/messaging/message/{canaries.local}/change/")
+        browser.get(f"{base}/messaging/message/{canaries.local}@example.com/change/")
 
 
 def test_no_process_logs_any_of_it(toured, canaries):
@@ -213,11 +210,11 @@ def test_no_process_logs_any_of_it(toured, canaries):
         assert not lines, f"{name}: {lines[:3]}"
 
 
-def test_no_message_of_the_broker_holds_any_of_it(toured, canaries):
+def test_nothing_that_goes_to_the_broker_holds_any_of_it(toured, canaries):
     _, seen = toured
 
     words = canaries.contents | canaries.secrets
-    assert any("messaging.drain" in message for message in seen.queued), seen.queued[:3]
+    assert any("messaging.drain" in message for message in seen.queued)
     assert not [message for message in seen.queued if canaries.seen_in(message, words)]
 
 
