@@ -99,7 +99,11 @@ class BoundedPagination(BasePagination):
                 {"type": "integer", "minimum": 1, "maximum": self.max_page_size, "default": 20},
                 "Rows a page.",
             ),
-            parameter("cursor", {"type": "string", "format": "cursor"}, "`next_cursor` of the page before."),
+            parameter(
+                "cursor",
+                {"type": "string", "format": "cursor"},
+                "`next_cursor` of the page before.",
+            ),
         ]
 
 

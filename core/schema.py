@@ -47,7 +47,7 @@ class ProblemAutoSchema(AutoSchema):
         return bodies
 
     def _get_response_headers_for_code(self, status_code: str, direction: Any = "response") -> Any:
-        found: Any = super()._get_response_headers_for_code(status_code, direction)  # type: ignore[no-untyped-call]
+        found: Any = super()._get_response_headers_for_code(status_code, direction)
         return headers_of(status_code) | found
 
     def _get_request_body(self, direction: Any = "request") -> Any:

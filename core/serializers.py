@@ -30,7 +30,7 @@ def _fields_of(kind: type[SharedFields]) -> BindingDict:
 class StrictSerializer(SharedFields):
     """Refuses fields it does not know, by name, together with everything else that is wrong."""
 
-    # For the OpenAPI document: which fields go together, as a JSON schema beside that of the fields.
+    # For the OpenAPI document: which fields go together, as a JSON schema beside the fields.
     schema_conditions: ClassVar[dict[str, Any]] = {}
 
     def to_internal_value(self, data: Any) -> Any:

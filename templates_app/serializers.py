@@ -103,9 +103,7 @@ class HandlingFields(StrictSerializer):
 
 
 class TemplateChange(HandlingFields):
-    archived = StrictBooleanField(
-        required=False, help_text="False brings an archived one back."
-    )
+    archived = StrictBooleanField(required=False, help_text="False brings an archived one back.")
 
 
 class TemplateRequest(HandlingFields, DraftRequest):

@@ -66,9 +66,7 @@ def of_message(
     return make
 
 
-def of_template(
-    tail: str = "", body: Any = None, *, drafts: int = 0, published: int = 0
-) -> Maker:
+def of_template(tail: str = "", body: Any = None, *, drafts: int = 0, published: int = 0) -> Maker:
     """`templates/{code}` and what hangs on it."""
 
     def make(key: ApiKey) -> Asked:

@@ -1,5 +1,5 @@
-"""The API as it is served: gunicorn on PostgreSQL, with a database of its own. No worker, no broker:
-what is accepted stays where it is."""
+"""The API as it is served: gunicorn on PostgreSQL, with a database of its own. There is no worker
+and no broker: what is accepted stays where it is."""
 
 import os
 import re

@@ -26,9 +26,10 @@ def resolved(patterns: Any = None, prefix: str = "") -> Any:
         if isinstance(pattern, URLResolver):
             yield from resolved(pattern.url_patterns, path)
         elif isinstance(pattern, URLPattern) and path.startswith(PREFIX):
-            for method, action in getattr(pattern.callback, "actions", {}).items():
+            view: Any = pattern.callback
+            for method, action in getattr(view, "actions", {}).items():
                 if method != "head":
-                    yield path.removeprefix(PREFIX), method, action, pattern.callback.cls
+                    yield path.removeprefix(PREFIX), method, action, view.cls
 
 
 # (route, method) → what answers it, and the scope it asks for.

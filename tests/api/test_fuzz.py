@@ -1,5 +1,5 @@
-"""What the document allows is accepted, what it does not is refused, and every answer is one that it
-names: schemathesis asks the running server. `make fuzz EXAMPLES=5000` asks for longer."""
+"""What the document allows is accepted, what it does not is refused, and it names every answer:
+schemathesis asks the running server. `make fuzz EXAMPLES=5000` asks for longer."""
 
 import os
 

@@ -121,6 +121,7 @@ def test_headers_refuse_it_or_go_on(api, name):
 
 # --- what is accepted is sent, and arrives as it was written -----------------------------------
 
+
 # How a letter shows a field to its reader.
 def _subject(data: bytes) -> str:
     return text_header(data, "Subject")

@@ -34,9 +34,7 @@ class Canaries:
 
     @property
     def contents(self) -> dict[str, str]:
-        return {
-            name: getattr(self, name) for name in ("local", "refused", "number", "code")
-        }
+        return {name: getattr(self, name) for name in ("local", "refused", "number", "code")}
 
     @property
     def secrets(self) -> dict[str, str]:
@@ -74,7 +72,7 @@ def everything_in_redis(url: str, prefix: str) -> str:
     with contextlib.closing(redis.Redis.from_url(url)) as client:
         for key in client.scan_iter(match=f"*{prefix}*", count=1000):
             kind = client.type(key)
-            read: dict[bytes, Any] = {
+            read: dict[Any, Any] = {
                 b"string": client.get,
                 b"hash": client.hgetall,
                 b"set": client.smembers,

@@ -173,7 +173,7 @@ def _look_at_pages(production, canaries, seen) -> None:
     base = f"http://{production.bind}/admin"
     browser = requests.Session()
     login = browser.get(f"{base}/login/")
-    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', login.text)[1]
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', login.text)[1]  # type: ignore[index]
     fields = {"username": "canary", "password": "canary-operator", "csrfmiddlewaretoken": token}
     entered = browser.post(f"{base}/login/", data=fields, headers={"Referer": base})
     assert entered.status_code == 200
