@@ -34,7 +34,10 @@ def share_of(number: int) -> list[str]:
     """A third of them, for the field of this number: the fields of one route see all of them. Every
     one for every field takes minutes: NAUGHTY=all."""
     found = list(every_string())
-    return found if os.environ.get("NAUGHTY") == "all" else found[number % 3 :: 3]
+    if os.environ.get("NAUGHTY") == "all":
+        return found
+    # The longest cost seconds each: once for each route.
+    return [text for text in found[number % 3 :: 3] if number < 3 or len(text) <= 20_000]
 
 
 def places(schema: dict[str, Any], components: dict[str, Any]) -> dict[str, Placing]:
