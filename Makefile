@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run manage test faults lint types schema editor check-editor lock bench lint-docker try-docker up down clean
+.PHONY: help run manage test faults fuzz lint types schema editor check-editor lock bench lint-docker try-docker up down clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,9 @@ test: $(VENV)/dev.stamp ## Run all tests, on SQLite and on PostgreSQL. ARGS="-k 
 
 faults: $(VENV)/dev.stamp ## Kill, cut and restart everything under load: half an hour. SOAK_MINUTES=10 SOAK_SEED=7.
 	@$(BIN)/python -m pytest tests/faults -m "" -q -n 2 --dist loadfile $(ARGS)
+
+fuzz: $(VENV)/dev.stamp ## Ask the running API all that its document allows, and more. EXAMPLES=5000 an operation.
+	@$(BIN)/python -m tests.api.fuzz --examples $(or $(EXAMPLES),200) $(ARGS)
 
 lint: $(VENV)/dev.stamp ## Check style, security and the layers.
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports

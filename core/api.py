@@ -76,6 +76,9 @@ class _Handler(ExceptionHandler):
         response = Response(
             data, status=exc.status_code, headers=self.get_headers(exc), content_type=PROBLEM
         )
+        if exc.status_code == 401:
+            # Of every 401 (RFC 9110, 11.6.1), also where the caller is not asked for a token.
+            response.headers.setdefault("WWW-Authenticate", 'Bearer realm="notification-platform"')
         seconds = RETRY_AFTER.get(data["code"])
         if seconds is not None:
             response.headers["Retry-After"] = str(seconds)

@@ -73,6 +73,8 @@ def logging_config(*, level: str, form: str) -> None:
                 "celery.app.trace": {"level": "WARNING"},
                 "celery.worker.strategy": {"level": "WARNING"},
                 "amqp": {"level": "WARNING"},
+                # Its debug lines hold what pages are made of.
+                "django.template": {"level": "INFO"},
             },
         }
     )

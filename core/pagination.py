@@ -89,7 +89,11 @@ class BoundedPagination(BasePagination):
             }
 
         return [
-            parameter("page", {"type": "integer", "minimum": 1}, "From 1, as deep as 10,000 rows."),
+            parameter(
+                "page",
+                {"type": "integer", "minimum": 1, "maximum": COUNT_LIMIT},
+                "From 1, as deep as 10,000 rows; not together with `cursor`.",
+            ),
             parameter(
                 "page_size",
                 {
@@ -100,7 +104,11 @@ class BoundedPagination(BasePagination):
                 },
                 "Rows a page.",
             ),
-            parameter("cursor", {"type": "string"}, "`next_cursor` of the page before."),
+            parameter(
+                "cursor",
+                {"type": "string", "format": "cursor"},
+                "`next_cursor` of the page before.",
+            ),
         ]
 
 

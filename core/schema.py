@@ -4,6 +4,8 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
 from core.problems import PROBLEM
+from core.schema_headers import headers_of
+from core.schema_rules import is_something_required, tighten_field, tighten_object
 from core.serializers import ProblemSerializer
 
 AUTHENTICATED = {
@@ -21,6 +23,7 @@ ANY = {
     414: "Path and query are too long.",
     429: "Too many requests, or a quota is used up; `code` says which, `Retry-After` how long.",
     422: "A field or parameter is missing, unknown or wrong; `errors` names each one.",
+    500: "A fault of ours; quote the `request_id` to the operators.",
     503: "The platform cannot answer now; the request may be repeated.",
 }
 OF_ONE_OBJECT = {404: "There is no such thing, or it belongs to another application."}
@@ -60,9 +63,17 @@ class ProblemAutoSchema(AutoSchema):
 
     def _get_response_headers_for_code(self, status_code: str, direction: Any = "response") -> Any:
         found: Any = super()._get_response_headers_for_code(status_code, direction)
-        names = ["X-Request-ID"]
-        if status_code in {"429", "503"}:
-            names.append("Retry-After")
-        if self.get_auth():
-            names += ["RateLimit-Policy", "RateLimit"]
-        return found | {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+        return headers_of(status_code, is_limited=bool(self.get_auth())) | found
+
+    def _get_request_body(self, direction: Any = "request") -> Any:
+        body: Any = super()._get_request_body(direction)  # type: ignore[no-untyped-call]
+        if body and is_something_required(self.get_request_serializer()):
+            body["required"] = True
+        return body
+
+    def _map_basic_serializer(self, serializer: Any, direction: Any) -> Any:
+        return tighten_object(super()._map_basic_serializer(serializer, direction), serializer)  # type: ignore[no-untyped-call]
+
+    def _insert_field_validators(self, field: Any, schema: Any) -> None:
+        super()._insert_field_validators(field, schema)  # type: ignore[no-untyped-call]
+        tighten_field(schema, field)

@@ -1,6 +1,6 @@
 import re
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 from rest_framework.utils.serializer_helpers import BindingDict
@@ -29,6 +29,9 @@ def _fields_of(kind: type[SharedFields]) -> BindingDict:
 
 class StrictSerializer(SharedFields):
     """Refuses fields it does not know, by name, together with everything else that is wrong."""
+
+    # For the OpenAPI document: which fields go together, as a JSON schema beside the fields.
+    schema_conditions: ClassVar[dict[str, Any]] = {}
 
     def to_internal_value(self, data: Any) -> Any:
         unknown = (
@@ -60,6 +63,11 @@ class _ProhibitSurrogates(ProhibitSurrogateCharactersValidator):
 class StrictCharField(serializers.CharField):
     """A string, and nothing that could be made into one."""
 
+    # For the OpenAPI document: what a character class of a pattern holds, and a whole pattern where
+    # the field has a form of its own.
+    refused_characters: ClassVar[str] = ""
+    schema_pattern: ClassVar[str] = ""
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.validators = [
@@ -82,6 +90,15 @@ class StrictBooleanField(serializers.BooleanField):
         if not isinstance(data, bool):
             self.fail("invalid", input=data)
         return data
+
+
+class StrictUUIDField(serializers.UUIDField):
+    """A string: numbers and booleans would be ids too."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, str):
+            self.fail("invalid", value=data)
+        return super().to_internal_value(data)
 
 
 class ErrorSerializer(serializers.Serializer[Any]):

@@ -14,11 +14,27 @@ from core.serializers import StrictCharField
 
 MAX_RECIPIENTS = 50
 TAG = re.compile(r"[A-Za-z0-9._:-]{1,50}")
+# An idempotency key.
+VISIBLE = "^[!-~]{1,255}$"
+# For the OpenAPI document. The format is ours: a pattern for international domains says too little
+# or too much.
+MAILBOX = {"type": "string", "format": "mailbox", "minLength": 3, "maxLength": 500}
+
+
+class KeyField(StrictCharField):
+    """An idempotency key; the header's and this one are read and refused together, in
+    `messaging.viewsets.answering`."""
+
+    schema_pattern = VISIBLE
 
 
 class LineField(StrictCharField):
     """Text that ends up in a header: one line, no control characters, no turned directions."""
 
+    # `CONTROL`, as patterns of JSON Schema write it. Halves of surrogate pairs are in no JSON.
+    refused_characters = (
+        r"\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff"
+    )
     default_error_messages = {
         "control_characters": "It holds line breaks, control characters or direction overrides."
     }
@@ -32,8 +48,8 @@ class LineField(StrictCharField):
 @extend_schema_field(
     {
         "oneOf": [
-            {"type": "string", "examples": ["ann@example.com"]},
-            {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": 50},
+            MAILBOX | {"examples": ["ann@example.com"]},
+            {"type": "array", "items": MAILBOX, "minItems": 1, "maxItems": MAX_RECIPIENTS},
         ]
     }
 )
@@ -96,7 +112,14 @@ class MomentField(serializers.Field[datetime, str, str, Any]):
             self.fail("invalid")
 
 
-@extend_schema_field({"type": "object", "additionalProperties": {"type": "string"}})
+@extend_schema_field(
+    {
+        "type": "object",
+        "maxProperties": 20,
+        "propertyNames": {"minLength": 1, "maxLength": 50},
+        "additionalProperties": {"type": "string", "maxLength": 500},
+    }
+)
 class MetadataField(serializers.Field[Any, Any, Any, Any]):
     default_error_messages = {
         "invalid": "It must be an object of at most 20 strings: names up to 50, values up to 500 "
@@ -116,7 +139,13 @@ class MetadataField(serializers.Field[Any, Any, Any, Any]):
         return data
 
 
-@extend_schema_field({"type": "array", "items": {"type": "string"}, "maxItems": 10})
+@extend_schema_field(
+    {
+        "type": "array",
+        "items": {"type": "string", "pattern": rf"^{TAG.pattern}$"},
+        "maxItems": 10,
+    }
+)
 class TagsField(serializers.Field[Any, Any, Any, Any]):
     default_error_messages = {
         "invalid": "It must be a list of at most 10 tags, each of 1 to 50 letters, digits and "

@@ -49,11 +49,19 @@ def _matches(text: str) -> Iterator[QuerySet[Any, UUID]]:
 
 def created_since(moment: datetime) -> Q:
     """Ids sort by time, so the primary key is walked; `created_at` has the last word."""
-    return Q(pk__gte=lowest_uuid7(moment - CLOCK_SKEW), created_at__gte=moment)
+    return Q(pk__gte=lowest_uuid7(_moved(moment, -CLOCK_SKEW)), created_at__gte=moment)
 
 
 def created_before(moment: datetime) -> Q:
-    return Q(pk__lt=lowest_uuid7(moment + CLOCK_SKEW), created_at__lt=moment)
+    return Q(pk__lt=lowest_uuid7(_moved(moment, CLOCK_SKEW)), created_at__lt=moment)
+
+
+def _moved(moment: datetime, by: timedelta) -> datetime:
+    """Where the calendar ends, it stays."""
+    try:
+        return moment + by
+    except OverflowError:
+        return moment
 
 
 def as_uuid(text: str) -> UUID | None:

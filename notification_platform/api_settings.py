@@ -1,6 +1,6 @@
 """What `settings` says to REST framework and to the maker of the OpenAPI document."""
 
-from core.answer_headers import HEADERS
+from core.schema_headers import HEADERS
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.TokenAuthentication"],
@@ -10,13 +10,17 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["core.parsing.StrictJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "core.pagination.BoundedPagination",
     "DEFAULT_SCHEMA_CLASS": "core.schema.ProblemAutoSchema",
+    # OPTIONS describes nothing: the OpenAPI document does.
+    "DEFAULT_METADATA_CLASS": None,
     "EXCEPTION_HANDLER": "core.api.problem_handler",
     "UNAUTHENTICATED_USER": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Notification platform",
-    "DESCRIPTION": "Send notifications, follow them, and find out why.",
+    "DESCRIPTION": "Send notifications, follow them, and find out why. Bodies are UTF-8 JSON of up "
+    "to 1 MiB and 32 levels; no string or name in them holds U+0000 or half a surrogate pair. "
+    "A method that a path does not take is answered with 405 and `Allow`.",
     "VERSION": "1",
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,

@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, HttpResponseNotFound
 from django.urls import include, path, re_path
+from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import RedirectView
 from drf_spectacular.views import (
     SpectacularAPIView,
@@ -18,6 +19,7 @@ from core.problems import problem_response
 from notification_platform import mailbox
 
 
+@csrf_exempt
 def api_not_found(request: HttpRequest) -> HttpResponse:
     return problem_response(request, Code.NOT_FOUND, "There is no such path in this API.")
 

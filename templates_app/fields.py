@@ -11,6 +11,7 @@ from templates_app.models import CODE, LOCALE
 
 
 class CodeField(StrictCharField):
+    schema_pattern = CODE.replace(r"\Z", "$")
     default_error_messages = {
         "invalid_code": "It must be 1 to 100 lower-case letters, digits and the characters . _ -, "
         "beginning with a letter or digit."
@@ -25,6 +26,8 @@ class CodeField(StrictCharField):
 
 class LocaleField(StrictCharField):
     """`zh_Hans_CN` and `zh-Hans-CN` are `zh-hans-cn`. Empty: the default."""
+
+    schema_pattern = r"^([A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,4})?$"
 
     default_error_messages = {"invalid_locale": "It must be a language such as en or zh-hans."}
 

@@ -4,7 +4,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.models import MAX_DEDUPE_SECONDS
-from core.serializers import ErrorSerializer, StrictCharField, StrictSerializer
+from core.schema_rules import NEVER
+from core.serializers import ErrorSerializer, StrictBooleanField, StrictCharField, StrictSerializer
 from core.vocabulary import Channel, Lane, Policy
 from templates_app.fields import CodeField, LocaleField, VariablesField
 from templates_app.markup import MAX_BODY
@@ -102,9 +103,7 @@ class HandlingFields(StrictSerializer):
 
 
 class TemplateChange(HandlingFields):
-    archived = serializers.BooleanField(
-        required=False, help_text="False brings an archived one back."
-    )
+    archived = StrictBooleanField(required=False, help_text="False brings an archived one back.")
 
 
 class TemplateRequest(HandlingFields, DraftRequest):
@@ -139,7 +138,7 @@ class TemplateRequest(HandlingFields, DraftRequest):
 
 class PublishRequest(StrictSerializer):
     change_note = StrictCharField(required=False, default="", max_length=500, allow_blank=True)
-    confirm = serializers.BooleanField(
+    confirm = StrictBooleanField(
         default=False,
         help_text="Publish although recent callers do not send what it newly requires.",
     )
@@ -157,6 +156,19 @@ class RollbackRequest(StrictSerializer):
 
 
 class PreviewRequest(TextRequest):
+    schema_conditions = {
+        "oneOf": [
+            {
+                "required": ["body"],
+                "properties": {"template_code": NEVER, "template_version": NEVER},
+            },
+            {
+                "required": ["template_code"],
+                "properties": dict.fromkeys(("subject", "body", "body_format", "text"), NEVER),
+            },
+        ]
+    }
+
     template_code = CodeField(required=False, help_text="A stored template; else give the text.")
     template_version = serializers.IntegerField(
         required=False, min_value=1, help_text="A draft too. By default the current one."

@@ -40,6 +40,8 @@ CONFLICTS = OpenApiResponse(
     ProblemSerializer, description="Its state does not allow this; `detail` says which."
 )
 
+NO_TEMPLATE = OpenApiResponse(ProblemSerializer, description="There is no such template.")
+
 
 class _OfTemplates(GenericViewSet[Any]):
     """What both have in common: who is asking, and for which template."""
@@ -117,7 +119,7 @@ class TemplateViewSet(_OfTemplates):
         summary="Create a template",
         description="With the text of its first version, a draft. It belongs to your application.",
         request=TemplateRequest,
-        responses={201: TemplateDetail},
+        responses={201: TemplateDetail, (409, PROBLEM): CONFLICTS},
         tags=["templates"],
         examples=[
             OpenApiExample(
@@ -211,7 +213,7 @@ class TemplateViewSet(_OfTemplates):
         summary="Look at a text before it is sent",
         description="A stored version, a draft too, or a text that is not stored.",
         request=PreviewRequest,
-        responses=Preview,
+        responses={200: Preview, (404, PROBLEM): NO_TEMPLATE, (409, PROBLEM): CONFLICTS},
         tags=["templates"],
     )
     def preview(self, request: Request) -> Response:
@@ -352,7 +354,11 @@ def _as_draft(version: TemplateVersion) -> Draft:
 def _refusal(error: ValidationError) -> DomainError:
     """Django's, as ours: a code and language that are taken are a conflict."""
     errors = tuple(
-        FieldError("/code" if name == "__all__" else f"/{name}", str(each.code), each.messages[0])
+        FieldError(
+            "/code" if name == "__all__" else f"/{name}",
+            "conflict" if name == "__all__" else str(each.code),
+            each.messages[0],
+        )
         for name, each_of in error.error_dict.items()
         for each in each_of
     )

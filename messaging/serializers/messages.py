@@ -7,10 +7,16 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from core.serializers import StrictBooleanField, StrictCharField, StrictSerializer
+from core.serializers import (
+    StrictBooleanField,
+    StrictCharField,
+    StrictSerializer,
+    StrictUUIDField,
+)
 from messaging import simulation
 from messaging.fields import MomentField
 from messaging.models import Attempt, ChannelChoices, Event, Message, Reason
+from messaging.serializers import conditions
 from messaging.serializers.attachments import AttachedSerializer, attached
 from messaging.serializers.sending import SendTimeRequest
 from messaging.story import SHOWN_STATUSES, shown_status, tell
@@ -37,6 +43,8 @@ class MessageQuery(StrictSerializer):
 class RescheduleRequest(SendTimeRequest):
     """At another time; one of both."""
 
+    schema_conditions = conditions.RESCHEDULE
+
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
         if "send_at" not in data and "delay_seconds" not in data:
             words = "Give either send_at or delay_seconds."
@@ -56,7 +64,7 @@ class ResendRequest(StrictSerializer):
 
 class IdsRequest(StrictSerializer):
     ids = serializers.ListField(
-        child=serializers.UUIDField(), min_length=1, max_length=MAX_IDS, help_text="Of messages."
+        child=StrictUUIDField(), min_length=1, max_length=MAX_IDS, help_text="Of messages."
     )
 
 

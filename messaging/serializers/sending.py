@@ -18,6 +18,7 @@ from messaging.channels.base import EmailContent
 from messaging.fields import (
     MAX_RECIPIENTS,
     AddressesField,
+    KeyField,
     LineField,
     MetadataField,
     MomentField,
@@ -25,6 +26,7 @@ from messaging.fields import (
 )
 from messaging.intake import Handling
 from messaging.models import Lane, Policy
+from messaging.serializers import conditions
 from messaging.serializers.attachments import AttachmentIdsField
 from messaging.story import SHOWN_STATUSES, shown_status
 from templates_app.fields import CodeField, LocaleField, VariablesField
@@ -38,6 +40,8 @@ JUST_OVER = 300
 
 class SendTimeRequest(StrictSerializer):
     """When it is to be sent, in either way."""
+
+    schema_conditions = conditions.SEND_TIME
 
     send_at = MomentField(
         required=False, help_text="Not before this moment, with an offset; up to a year ahead."
@@ -101,7 +105,7 @@ class HandlingRequest(SendTimeRequest):
         help_text="It is not sent after this. By default the template's lifetime, or 72 hours, "
         "from when it is to be sent.",
     )
-    idempotency_key = StrictCharField(
+    idempotency_key = KeyField(
         required=False, max_length=255, help_text="As the header `Idempotency-Key`."
     )
     dedupe_key = LineField(
@@ -143,6 +147,8 @@ class HandlingRequest(SendTimeRequest):
 
 
 class EmailRequest(HandlingRequest):
+    schema_conditions = conditions.EMAIL
+
     to = AddressesField()
     cc = AddressesField(required=False)
     bcc = AddressesField(required=False)

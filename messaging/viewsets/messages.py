@@ -14,7 +14,7 @@ from rest_framework.viewsets import GenericViewSet
 from accounts.authentication import caller_of
 from accounts.models import Scope
 from core.errors import Code, FieldError
-from core.problems import ProblemError
+from core.problems import PROBLEM, ProblemError
 from core.serializers import ProblemSerializer
 from messaging import by_template, resending, scheduling, search
 from messaging.models import Message, OtherRecipient
@@ -133,7 +133,7 @@ class MessageViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericVi
         summary="Cancel a message",
         description="Until a worker has it; after that the answer is 409.",
         request=None,
-        responses={200: MessageDetail, 409: CONFLICT},
+        responses={200: MessageDetail, (409, PROBLEM): CONFLICT},
         tags=["messages"],
     )
     def cancel(self, request: Request, pk: str) -> Response:
@@ -146,7 +146,7 @@ class MessageViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericVi
         summary="Send a scheduled message at another time",
         description="Until a worker has it; then the answer is 409. Its lifetime moves along.",
         request=RescheduleRequest,
-        responses={200: MessageDetail, 409: CONFLICT},
+        responses={200: MessageDetail, (409, PROBLEM): CONFLICT},
         tags=["messages"],
     )
     def reschedule(self, request: Request, pk: str) -> Response:
@@ -162,7 +162,7 @@ class MessageViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericVi
         description="The same message with its whole lifetime anew. What may have arrived already "
         "goes only with `may_duplicate`.",
         request=ResendRequest,
-        responses={200: MessageDetail, 409: CONFLICT},
+        responses={200: MessageDetail, (409, PROBLEM): CONFLICT},
         tags=["messages"],
     )
     def resend(self, request: Request, pk: str) -> Response:

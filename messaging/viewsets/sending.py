@@ -17,14 +17,17 @@ from rest_framework.viewsets import ViewSet
 
 from accounts import quotas
 from accounts.models import Scope
+from core.problems import PROBLEM
+from core.serializers import ProblemSerializer
 from messaging import counting, intake, rehearsal
+from messaging.fields import VISIBLE
 from messaging.recipients import as_given, pointers_as_given
 from messaging.serializers.sending import Accepted, EmailRequest, Rehearsed
 from messaging.viewsets.answering import HEADER, Once
 
 IDEMPOTENCY = OpenApiParameter(
     HEADER,
-    str,
+    {"type": "string", "pattern": VISIBLE},
     OpenApiParameter.HEADER,
     description="1 to 255 visible ASCII characters. The same request again with it, within 72 "
     "hours, gets the same answer, with `Idempotent-Replayed: true`, and nothing is sent twice.",
@@ -53,6 +56,14 @@ class EmailViewSet(ViewSet):
                 AcceptedOrRehearsed,
                 description="Nothing new was stored: the same was accepted lately, and this is "
                 "that message; or it was a dry run.",
+            ),
+            (404, PROBLEM): OpenApiResponse(
+                ProblemSerializer, description="There is no such template."
+            ),
+            (409, PROBLEM): OpenApiResponse(
+                ProblemSerializer,
+                description="The template cannot be sent by now, or a request with the same "
+                "idempotency key is still at work.",
             ),
         },
         tags=["messages"],

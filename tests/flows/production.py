@@ -19,7 +19,7 @@ class Production(Installation):
     ) -> None:
         self.rabbitmq_url = rabbitmq_url
         self.broker_proxy = TcpProxy(target=urlsplit(rabbitmq_url))
-        self.mail = MailCatcher(username="mailer", password="right")
+        self.mail = self.make_mail()
         super().__init__(
             folder=folder,
             postgres_url=postgres_url,
@@ -31,6 +31,9 @@ class Production(Installation):
             "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
             "WEBHOOK_ALLOW_HTTP": "true",
         }
+
+    def make_mail(self) -> MailCatcher:
+        return MailCatcher(username="mailer", password="right")
 
     def __enter__(self) -> "Production":
         try:

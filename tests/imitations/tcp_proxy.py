@@ -51,6 +51,8 @@ class TcpProxy:
         # A connection is cut right after it carried these bytes from the client: once by default.
         self.drop_after = b""
         self.drops_left = 0
+        # Of each connection and direction all that went through, once a test asks for it by `{}`.
+        self.heard: dict[int, bytearray] | None = None
         self._pairs: list[_Pair] = []
         self._threads: list[threading.Thread] = []
 
@@ -113,8 +115,13 @@ class TcpProxy:
             self._spawn(self._forward, pair, far, near)
 
     def _forward(self, pair: _Pair, source: socket.socket, sink: socket.socket) -> None:
+        heard = bytearray()
+        if self.heard is not None:
+            self.heard[len(self.heard)] = heard
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
+                if self.heard is not None:
+                    heard += data
                 if self.latency:
                     time.sleep(self.latency)
                 if self.line is Line.BLACK_HOLE:

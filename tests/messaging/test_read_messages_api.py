@@ -154,3 +154,12 @@ def test_the_list_asks_the_same_number_of_queries_for_any_number_of_rows(
     # The key, the capped count, the page.
     with django_assert_num_queries(3):
         api.get(URL)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["created_after", "created_before"])
+@pytest.mark.parametrize("moment", ["0001-01-01T00:01:00Z", "9999-12-31T23:59:59Z"])
+def test_a_moment_at_the_end_of_the_calendar_is_no_fault_of_ours(api, name, moment):
+    response = api.get("/api/v1/messages", {name: moment})
+
+    assert response.status_code == 200

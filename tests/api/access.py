@@ -1,0 +1,149 @@
+"""How to ask each route of the API for something that belongs to the owner of a key.
+
+A new route needs one line in `ROUTES` (and its scope in `tests.test_architecture.ACCESS`)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from accounts.models import ApiKey
+from messaging.models import Message, Status
+from templates_app.models import Template
+from tests.factories import make_message, make_template, make_version
+
+# What a foreign key sees: that there is nothing (404), an answer without the object, or what
+# everybody sees because nothing of anybody is asked for.
+MISSING, UNSEEN, NOTHING = "missing", "unseen", "nothing"
+
+LETTER = {"to": "ann@example.com", "subject": "Hello", "content": "<p>Hello</p>"}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request that succeeds for the owner. `mark` is what only the owner may see in an answer,
+    `row` what nobody else may change."""
+
+    path: str
+    body: Any = None
+    foreign: str = MISSING
+    mark: str = ""
+    row: Any = None
+    format: str = "json"
+    parameters: dict[str, str] = field(default_factory=dict)
+
+
+Maker = Callable[[ApiKey], Asked]
+
+
+def message(key: ApiKey, **overrides: Any) -> Message:
+    now = timezone.now()
+    times = {"created_at": now, "due_at": now, "expires_at": now + timedelta(days=1)}
+    fields = times | {"application": key.application, "reference": f"mark-of-{key.pk}"} | overrides
+    return make_message(**fields)
+
+
+def template(key: ApiKey, *, drafts: int = 0, published: int = 0) -> Template:
+    made = make_template(application=key.application, name=f"mark-of-{key.pk}")
+    for _ in range(published):
+        make_version(template=made, status="published")
+    for _ in range(drafts):
+        make_version(template=made)
+    return made
+
+
+def of_message(
+    tail: str = "", body: Any = None, *, foreign: str = MISSING, **overrides: Any
+) -> Maker:
+    """`messages/{id}` and what hangs on it."""
+
+    def make(key: ApiKey) -> Asked:
+        row = message(key, **overrides)
+        return Asked(f"messages/{row.pk}{tail}", body, foreign, f"mark-of-{key.pk}", row)
+
+    return make
+
+
+def of_template(tail: str = "", body: Any = None, *, drafts: int = 0, published: int = 0) -> Maker:
+    """`templates/{code}` and what hangs on it."""
+
+    def make(key: ApiKey) -> Asked:
+        row = template(key, drafts=drafts, published=published)
+        return Asked(f"templates/{row.code}{tail}", body, MISSING, f"mark-of-{key.pk}", row)
+
+    return make
+
+
+def fixed(path: str, body: Any) -> Maker:
+    """Nothing of anybody is asked for."""
+    return lambda key: Asked(path, body, NOTHING)
+
+
+def listing(path: str, make: Callable[[ApiKey], Any]) -> Maker:
+    def listed(key: ApiKey) -> Asked:
+        make(key)
+        return Asked(path, None, UNSEEN, f"mark-of-{key.pk}")
+
+    return listed
+
+
+def send_by_template(key: ApiKey) -> Asked:
+    """Ids inside bodies are looked for among the caller's own, too."""
+    code = template(key, published=1).code
+    body = {"to": "ann@example.com", "template_code": code, "variables": {"name": "Ann"}}
+    return Asked("messages/email/send", body)
+
+
+def query_messages(key: ApiKey) -> Asked:
+    row = message(key)
+    return Asked("messages/batch/query", {"ids": [str(row.pk)]}, UNSEEN, f"mark-of-{key.pk}", row)
+
+
+def preview(key: ApiKey) -> Asked:
+    code = template(key, published=1).code
+    return Asked("templates/preview", {"template_code": code, "variables": {"name": "Ann"}})
+
+
+# One line a route and method: how to make what it asks for.
+ROUTES: dict[str, dict[str, Maker]] = {
+    "messages/email/send": {"post": send_by_template},
+    "messages": {"get": listing("messages", message)},
+    "messages/batch/query": {"post": query_messages},
+    "messages/<uuid:pk>": {"get": of_message()},
+    "messages/<uuid:pk>/timeline": {"get": of_message("/timeline")},
+    "messages/<uuid:pk>/cancel": {"post": of_message("/cancel")},
+    "messages/<uuid:pk>/reschedule": {
+        "post": of_message(
+            "/reschedule", {"delay_seconds": 60}, due_at=timezone.now() + timedelta(hours=12)
+        )
+    },
+    "messages/<uuid:pk>/resend": {"post": of_message("/resend", {}, status=Status.FAILED)},
+    "templates": {
+        "get": listing("templates", template),
+        "post": fixed("templates", {"code": "new", "subject": "New", "body": "<p>New</p>"}),
+    },
+    "templates/preview": {"post": preview},
+    "templates/<str:code>": {
+        "get": of_template(),
+        "patch": of_template("", {"name": "Changed"}),
+        "delete": of_template(),
+    },
+    "templates/<str:code>/rollback": {
+        "post": of_template("/rollback", {"version": 1}, published=2)
+    },
+    "templates/<str:code>/versions": {
+        "get": of_template("/versions", published=1),
+        "post": of_template("/versions", {"subject": "New", "body": "<p>New</p>"}),
+    },
+    "templates/<str:code>/versions/<int:number>": {
+        "get": of_template("/versions/1", drafts=1),
+        "patch": of_template("/versions/1", {"subject": "Changed"}, drafts=1),
+    },
+    "templates/<str:code>/versions/<int:number>/publish": {
+        "post": of_template("/versions/1/publish", {}, drafts=1)
+    },
+}
+# Who asks here has no token yet; `tests/accounts/test_token_api.py` is about it.
+WITHOUT_TOKEN = {"auth/token": {"post"}}
