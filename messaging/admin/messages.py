@@ -51,11 +51,11 @@ STATUS_WORDS = dict(Status.choices) | {"scheduled": _("scheduled"), "retrying": 
 @admin.register(Message)
 class MessageAdmin(attachments.AttachmentsMixin, CancelMixin, ResendMixin, ReadOnlyAdmin):
     list_display = [
-        *("accepted", "shown_status", "why", "to", "subject"),
+        *("accepted", "shown_status", "why_or_feedback", "to", "subject"),
         *("of_application", "by_sender", "over", "priority"),
     ]
     list_display_links = ["accepted", "subject"]
-    list_select_related = ["application", "sender", "only_sender"]
+    list_select_related = ["application", "sender"]
     list_filter = [
         filters.StatusFilter,
         filters.ReasonFilter,
@@ -74,7 +74,7 @@ class MessageAdmin(attachments.AttachmentsMixin, CancelMixin, ResendMixin, ReadO
             None,
             {
                 "fields": [
-                    "shown_status",
+                    "state",
                     ("why", "reason_detail"),
                     ("all_to", "subject"),
                     ("application", "sender"),
@@ -121,15 +121,25 @@ class MessageAdmin(attachments.AttachmentsMixin, CancelMixin, ResendMixin, ReadO
 
     @display(description=_("status"))
     def shown_status(self, message: Message) -> str:
-        """With what its provider reported later, and whether it was only simulated."""
         shown = shown_status(message, now=timezone.now())
-        labels = [label(STATUS_WORDS[shown], STATUS_COLORS.get(shown, ""))]
-        if message.feedback:
-            color = FEEDBACK_COLORS.get(message.feedback, "")
-            labels.append(label(message.get_feedback_display(), color))
+        return label(STATUS_WORDS[shown], STATUS_COLORS.get(shown, ""))
+
+    @display(description=_("status"))
+    def state(self, message: Message) -> str:
+        """With what its provider reported later, and whether it was only simulated."""
+        labels = [self.shown_status(message), self._feedback(message)]
         if is_test(message):
-            labels.append(label(gettext("test"), ""))
-        return format_html_join(" ", "{}", ((each,) for each in labels))
+            labels.append(label(gettext("test")))
+        return format_html_join(" ", "{}", ((each,) for each in labels if each))
+
+    @display(description=_("reason or feedback"))
+    def why_or_feedback(self, message: Message) -> str:
+        return self._feedback(message) or self.why(message)
+
+    def _feedback(self, message: Message) -> str:
+        if not message.feedback:
+            return ""
+        return label(message.get_feedback_display(), FEEDBACK_COLORS.get(message.feedback, ""))
 
     @display(description=_("reason"))
     def why(self, message: Message) -> str:
@@ -215,13 +225,15 @@ class MessageAdmin(attachments.AttachmentsMixin, CancelMixin, ResendMixin, ReadO
 
     def _told(self, message: Message) -> dict[str, Any]:
         colors = STATUS_COLORS | FEEDBACK_COLORS
+        files = attachments.shown(message)
         return {
             "steps": [(step, colors.get(step.status, "")) for step in tell(message)],
             "attempts": [
                 (attempt, OUTCOME_COLORS.get(attempt.outcome or "open", ""))
                 for attempt in message.attempts.select_related("sender").order_by("started_at")
             ],
-            "attachments": attachments.shown(message),
+            "attachments": files,
+            "has_images": any(file.content_id for file in files),
             "events": message.events.select_related("actor").order_by("at"),
             "has_html": bool(message.content.get("html")),
             "text": message.content.get("text", ""),

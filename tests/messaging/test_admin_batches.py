@@ -7,8 +7,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from core.ids import uuid7
-from messaging import simulation
-from messaging.models import Event, Message
+from messaging.models import Event
 from tests.conftest import browser_of
 from tests.factories import make_batch, make_message, make_staff, reloaded
 
@@ -109,13 +108,3 @@ def test_what_is_not_there_is_not_cancelled(operator, model):
     url = reverse(f"admin:messaging_{model}_cancel", args=[uuid7()])
 
     assert operator.post(url).status_code == 302
-
-
-def test_the_list_of_messages_says_what_was_reported_and_what_was_only_a_test(operator):
-    make_message(status="success", feedback="bounced", only_sender_id=simulation.simulator_id())
-
-    (row,) = operator.get(MESSAGES).context["cl"].result_list
-    shown = operator.get(MESSAGES).context["cl"].model_admin.shown_status(row)
-
-    assert all(words in shown for words in ("success", "bounced", "test"))
-    assert Message.objects.get().status == "success"
