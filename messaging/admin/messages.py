@@ -84,6 +84,7 @@ class MessageAdmin(attachments.AttachmentsMixin, ResendMixin, ReadOnlyAdmin):
                     ("tries", "claims"),
                     ("unknown_resends", "lease_token"),
                     "leased_until",
+                    "mail_headers",
                     "metadata",
                 ],
             },
@@ -162,6 +163,11 @@ class MessageAdmin(attachments.AttachmentsMixin, ResendMixin, ReadOnlyAdmin):
                 shown = f"{name} <{address}>" if name else address
                 lines.append(shown if role == "to" else f"{role.replace('_', '-')}: {shown}")
         return "\n".join(lines) or message.recipient
+
+    @display(description=_("further headers"), empty_value="-")
+    def mail_headers(self, message: Message) -> str | None:
+        headers = message.content.get("headers", {})
+        return "\n".join(f"{name}: {value}" for name, value in headers.items()) or None
 
     # --- one message -----------------------------------------------------------------------------
 

@@ -209,6 +209,7 @@ def test_other_methods_are_405_and_allow_names_the_right_ones(path):
     client = client_for(make_api_key())
     url = "/" + PREFIX + path.replace("<uuid:pk>", "01a20000-0000-7000-8000-000000000000")
     url = url.replace("<str:code>", "welcome").replace("<int:number>", "1")
+    url = url.replace("<slug:name>", "account-1")
 
     for method in {"get", "post", "put", "patch", "delete", "options"} - methods:
         answer = getattr(client, method)(url)
