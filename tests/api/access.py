@@ -10,9 +10,9 @@ from typing import Any
 from django.utils import timezone
 
 from accounts.models import ApiKey
-from messaging.models import Message, Status
+from messaging.models import Message, Sender, Status
 from templates_app.models import Template
-from tests.factories import make_message, make_template, make_version
+from tests.factories import make_message, make_sender, make_template, make_version
 
 # What a foreign key sees: that there is nothing (404), an answer without the object, or what
 # everybody sees because nothing of anybody is asked for.
@@ -106,6 +106,18 @@ def preview(key: ApiKey) -> Asked:
     return Asked("templates/preview", {"template_code": code, "variables": {"name": "Ann"}})
 
 
+def sender(key: ApiKey) -> Sender:
+    """One that is reserved for the key's application."""
+    made = make_sender(name=f"mark-of-{key.pk}")
+    made.applications.add(key.application)
+    return made
+
+
+def one_sender(key: ApiKey) -> Asked:
+    row = sender(key)
+    return Asked(f"senders/{row.name}", None, MISSING, row.name, row)
+
+
 # One line a route and method: how to make what it asks for.
 ROUTES: dict[str, dict[str, Maker]] = {
     "messages/email/send": {"post": send_by_template},
@@ -120,6 +132,8 @@ ROUTES: dict[str, dict[str, Maker]] = {
         )
     },
     "messages/<uuid:pk>/resend": {"post": of_message("/resend", {}, status=Status.FAILED)},
+    "senders": {"get": listing("senders", sender)},
+    "senders/<slug:name>": {"get": one_sender},
     "templates": {
         "get": listing("templates", template),
         "post": fixed("templates", {"code": "new", "subject": "New", "body": "<p>New</p>"}),
