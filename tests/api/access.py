@@ -10,7 +10,7 @@ from typing import Any
 from django.utils import timezone
 
 from accounts.models import ApiKey
-from messaging.models import Message, Sender, Status
+from messaging.models import Message, Status
 from templates_app.models import Template
 from tests.factories import make_message, make_sender, make_template, make_version
 
@@ -43,6 +43,18 @@ def message(key: ApiKey, **overrides: Any) -> Message:
     times = {"created_at": now, "due_at": now, "expires_at": now + timedelta(days=1)}
     fields = times | {"application": key.application, "reference": f"mark-of-{key.pk}"} | overrides
     return make_message(**fields)
+
+
+def sender(key: ApiKey) -> Any:
+    """One that is reserved for the key's application."""
+    made = make_sender(name=f"mark-of-{key.pk}")
+    made.applications.add(key.application)
+    return made
+
+
+def one_sender(key: ApiKey) -> Asked:
+    row = sender(key)
+    return Asked(f"senders/{row.name}", None, MISSING, row.name, row)
 
 
 def template(key: ApiKey, *, drafts: int = 0, published: int = 0) -> Template:
@@ -106,18 +118,6 @@ def preview(key: ApiKey) -> Asked:
     return Asked("templates/preview", {"template_code": code, "variables": {"name": "Ann"}})
 
 
-def sender(key: ApiKey) -> Sender:
-    """One that is reserved for the key's application."""
-    made = make_sender(name=f"mark-of-{key.pk}")
-    made.applications.add(key.application)
-    return made
-
-
-def one_sender(key: ApiKey) -> Asked:
-    row = sender(key)
-    return Asked(f"senders/{row.name}", None, MISSING, row.name, row)
-
-
 # One line a route and method: how to make what it asks for.
 ROUTES: dict[str, dict[str, Maker]] = {
     "messages/email/send": {"post": send_by_template},
@@ -132,8 +132,6 @@ ROUTES: dict[str, dict[str, Maker]] = {
         )
     },
     "messages/<uuid:pk>/resend": {"post": of_message("/resend", {}, status=Status.FAILED)},
-    "senders": {"get": listing("senders", sender)},
-    "senders/<slug:name>": {"get": one_sender},
     "templates": {
         "get": listing("templates", template),
         "post": fixed("templates", {"code": "new", "subject": "New", "body": "<p>New</p>"}),
@@ -158,6 +156,8 @@ ROUTES: dict[str, dict[str, Maker]] = {
     "templates/<str:code>/versions/<int:number>/publish": {
         "post": of_template("/versions/1/publish", {}, drafts=1)
     },
+    "senders": {"get": listing("senders", sender)},
+    "senders/<slug:name>": {"get": one_sender},
 }
 # Who asks here has no token yet; `tests/accounts/test_token_api.py` is about it.
 WITHOUT_TOKEN = {"auth/token": {"post"}}
