@@ -136,6 +136,11 @@ class MessageAdmin(attachments.AttachmentsMixin, ResendMixin, ReadOnlyAdmin):
     def over(self, message: Message) -> str:
         return message.get_channel_display()
 
+    @display(description=_("further headers"), empty_value="-")
+    def mail_headers(self, message: Message) -> str | None:
+        headers = message.content.get("headers", {})
+        return "\n".join(f"{name}: {value}" for name, value in headers.items()) or None
+
     @display(description=_("template"), empty_value="-")
     def of_template(self, message: Message) -> SafeString | None:
         """The version that it was rendered from, with the way there."""
@@ -163,11 +168,6 @@ class MessageAdmin(attachments.AttachmentsMixin, ResendMixin, ReadOnlyAdmin):
                 shown = f"{name} <{address}>" if name else address
                 lines.append(shown if role == "to" else f"{role.replace('_', '-')}: {shown}")
         return "\n".join(lines) or message.recipient
-
-    @display(description=_("further headers"), empty_value="-")
-    def mail_headers(self, message: Message) -> str | None:
-        headers = message.content.get("headers", {})
-        return "\n".join(f"{name}: {value}" for name, value in headers.items()) or None
 
     # --- one message -----------------------------------------------------------------------------
 
