@@ -1,6 +1,7 @@
 """Every route and method of the API × every kind of caller. The routes are those that Django
 resolves, so that a new one fails here until it says how to be asked."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -207,8 +208,9 @@ def test_a_key_outside_its_networks_is_403(path, method):
 def test_other_methods_are_405_and_allow_names_the_right_ones(path):
     methods = {method for route, method in VIEWS if route == path}
     client = client_for(make_api_key())
-    url = "/" + PREFIX + path.replace("<uuid:pk>", "01a20000-0000-7000-8000-000000000000")
-    url = url.replace("<str:code>", "welcome").replace("<int:number>", "1")
+    url = "/" + PREFIX + re.sub("<uuid:[a-z_]+>", "01a20000-0000-7000-8000-000000000000", path)
+    url = re.sub("<int:[a-z]+>", "1", url.replace("<str:code>", "welcome"))
+    url = url.replace("<slug:name>", "account-1")
 
     for method in {"get", "post", "put", "patch", "delete", "options"} - methods:
         answer = getattr(client, method)(url)
