@@ -16,7 +16,7 @@ from accounts.models import Scope
 from core.errors import Code, FieldError
 from core.problems import PROBLEM, ProblemError
 from core.serializers import ProblemSerializer
-from messaging import by_template, resending, scheduling, search
+from messaging import by_template, resending, scheduling, search, simulation
 from messaging.models import Message, OtherRecipient
 from messaging.serializers.messages import (
     FoundSerializer,
@@ -137,7 +137,7 @@ class MessageViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericVi
         tags=["messages"],
     )
     def cancel(self, request: Request, pk: str) -> Response:
-        message = self.get_object()
+        message = self._movable()
         scheduling.cancel(message=message, now=timezone.now())
         return self._shown(message)
 
@@ -152,7 +152,7 @@ class MessageViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericVi
     def reschedule(self, request: Request, pk: str) -> Response:
         asked = RescheduleRequest(data=request.data)
         asked.is_valid(raise_exception=True)
-        message, now = self.get_object(), timezone.now()
+        message, now = self._movable(), timezone.now()
         scheduling.reschedule(message=message, due_at=asked.due_at(now) or now, now=now)
         return self._shown(message)
 
@@ -168,9 +168,17 @@ class MessageViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericVi
     def resend(self, request: Request, pk: str) -> Response:
         asked = ResendRequest(data=request.data)
         asked.is_valid(raise_exception=True)
-        message = self.get_object()
+        message = self._movable()
         resending.resend_asked(message=message, now=timezone.now(), **asked.validated_data)
         return self._shown(message)
+
+    def _movable(self) -> Message:
+        """The message, for who may say when and whether it is sent. Raises `ProblemError`."""
+        message = self.get_object()
+        if caller_of(self.request).is_test and not simulation.is_test(message):
+            words = f"Message {message.pk} is no test message: a test key can only read it."
+            raise ProblemError(Code.FORBIDDEN, words)
+        return message
 
     def _shown(self, message: Message) -> Response:
         """As it is now."""
