@@ -15,6 +15,7 @@ from accounts.authentication import caller_of
 from accounts.models import Scope
 from core.errors import Code, FieldError
 from core.problems import PROBLEM, ProblemError
+from core.schema import body_example
 from core.serializers import ProblemSerializer
 from messaging import by_template, resending, scheduling, search, simulation
 from messaging.models import Message, OtherRecipient
@@ -118,6 +119,17 @@ class MessageViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericVi
         request=IdsRequest,
         responses=FoundSerializer,
         tags=["messages"],
+        examples=[
+            body_example(
+                "Two messages",
+                {
+                    "ids": [
+                        "01a21320-c944-73d3-ae00-29706c2b2d4c",
+                        "01a21320-d00c-7128-9608-b3b59b5b04bd",
+                    ]
+                },
+            )
+        ],
     )
     def query(self, request: Request) -> Response:
         asked = IdsRequest(data=request.data)
@@ -148,6 +160,7 @@ class MessageViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericVi
         request=RescheduleRequest,
         responses={200: MessageDetail, (409, PROBLEM): CONFLICT},
         tags=["messages"],
+        examples=[body_example("In ten minutes", {"delay_seconds": 600})],
     )
     def reschedule(self, request: Request, pk: str) -> Response:
         asked = RescheduleRequest(data=request.data)
@@ -164,6 +177,7 @@ class MessageViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericVi
         request=ResendRequest,
         responses={200: MessageDetail, (409, PROBLEM): CONFLICT},
         tags=["messages"],
+        examples=[body_example("Although it may have arrived", {"may_duplicate": True})],
     )
     def resend(self, request: Request, pk: str) -> Response:
         asked = ResendRequest(data=request.data)
