@@ -13,6 +13,7 @@ from accounts.authentication import caller_of
 from accounts.models import ApiKey, Scope
 from core.errors import Code, DomainError, FieldError
 from core.problems import PROBLEM, ProblemError
+from core.schema import body_example
 from core.serializers import ProblemSerializer
 from templates_app import drafts, lookup, publishing
 from templates_app.models import TEXTS_OF_A_VERSION, Template, TemplateVersion
@@ -165,6 +166,7 @@ class TemplateViewSet(_OfTemplates):
         request=TemplateChange,
         responses=TemplateDetail,
         tags=["templates"],
+        examples=[body_example("For alarms", {"name": "Alarm", "priority": "high"})],
     )
     def partial_update(self, request: Request, code: str) -> Response:
         asked = TemplateChange(data=request.data)
@@ -194,6 +196,9 @@ class TemplateViewSet(_OfTemplates):
         request=RollbackRequest,
         responses={200: VersionDetail, (409, PROBLEM): CONFLICTS},
         tags=["templates"],
+        examples=[
+            body_example("Back to the first", {"version": 1, "change_note": "The link was wrong."})
+        ],
     )
     def rollback(self, request: Request, code: str) -> Response:
         asked = RollbackRequest(data=request.data)
@@ -215,6 +220,27 @@ class TemplateViewSet(_OfTemplates):
         request=PreviewRequest,
         responses={200: Preview, (404, PROBLEM): NO_TEMPLATE, (409, PROBLEM): CONFLICTS},
         tags=["templates"],
+        examples=[
+            body_example(
+                "A stored one",
+                {
+                    "template_code": "welcome",
+                    "variables": {
+                        "name": "Ann",
+                        "product": "Example",
+                        "action_url": "https://example.com/start",
+                    },
+                },
+            ),
+            body_example(
+                "A text",
+                {
+                    "subject": "Hello {{ name }}",
+                    "body": "<p>Hello {{ name }}</p>",
+                    "variables": {"name": "Ann"},
+                },
+            ),
+        ],
     )
     def preview(self, request: Request) -> Response:
         asked = PreviewRequest(data=request.data)
@@ -262,6 +288,16 @@ class VersionViewSet(_OfTemplates):
         request=VersionRequest,
         responses={201: VersionDetail, (409, PROBLEM): CONFLICTS},
         tags=["templates"],
+        examples=[
+            body_example(
+                "A new text",
+                {
+                    "subject": "Welcome, {{ name }}",
+                    "body": "<p>Good to see you, {{ name }}.</p>",
+                    "change_note": "Friendlier",
+                },
+            )
+        ],
     )
     def create(self, request: Request, code: str) -> Response:
         asked = VersionRequest(data=request.data)
@@ -290,6 +326,7 @@ class VersionViewSet(_OfTemplates):
         request=DraftRequest,
         responses={200: VersionDetail, (409, PROBLEM): CONFLICTS},
         tags=["templates"],
+        examples=[body_example("Another subject", {"subject": "Good to see you, {{ name }}"})],
     )
     def partial_update(self, request: Request, code: str, number: int) -> Response:
         asked = DraftRequest(data=request.data)
@@ -327,6 +364,7 @@ class VersionViewSet(_OfTemplates):
         request=PublishRequest,
         responses={200: VersionDetail, (409, PROBLEM): CONFLICTS},
         tags=["templates"],
+        examples=[body_example("With a note", {"change_note": "Friendlier"})],
     )
     def publish(self, request: Request, code: str, number: int) -> Response:
         asked = PublishRequest(data=request.data)
