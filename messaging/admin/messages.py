@@ -97,6 +97,7 @@ class MessageAdmin(attachments.AttachmentsMixin, CancelMixin, ResendMixin, ReadO
                     ("tries", "claims"),
                     ("unknown_resends", "lease_token"),
                     "leased_until",
+                    "mail_headers",
                     "metadata",
                 ],
             },
@@ -164,6 +165,11 @@ class MessageAdmin(attachments.AttachmentsMixin, CancelMixin, ResendMixin, ReadO
     @display(description=_("channel"))
     def over(self, message: Message) -> str:
         return message.get_channel_display()
+
+    @display(description=_("further headers"), empty_value="-")
+    def mail_headers(self, message: Message) -> str | None:
+        headers = message.content.get("headers", {})
+        return "\n".join(f"{name}: {value}" for name, value in headers.items()) or None
 
     @display(description=_("template"), empty_value="-")
     def of_template(self, message: Message) -> SafeString | None:

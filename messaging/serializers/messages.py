@@ -140,6 +140,7 @@ class MessageDetail(MessageSummary):
     cc = serializers.SerializerMethodField()
     bcc = serializers.SerializerMethodField()
     reply_to = serializers.SerializerMethodField()
+    headers = serializers.SerializerMethodField(help_text="Those that were given with it.")
     html = serializers.SerializerMethodField()
     text = serializers.SerializerMethodField()
     attachments = serializers.SerializerMethodField()
@@ -152,6 +153,7 @@ class MessageDetail(MessageSummary):
             "cc",
             "bcc",
             "reply_to",
+            "headers",
             "html",
             "text",
             "attachments",
@@ -169,6 +171,10 @@ class MessageDetail(MessageSummary):
 
     def get_reply_to(self, message: Message) -> list[str]:
         return _written(message.content.get("reply_to", ()))
+
+    def get_headers(self, message: Message) -> dict[str, str]:
+        headers: dict[str, str] = message.content.get("headers", {})
+        return headers
 
     def get_html(self, message: Message) -> str:
         return str(message.content.get("html", ""))
