@@ -92,6 +92,11 @@ def html_of(body: str, body_format: str) -> str:
     return _COMPILERS[body_format](body)
 
 
+# By default mails whose fonts merely name Roboto or Open Sans would fetch them from Google, and so
+# tell it who reads. `<mj-font>` loads what an author asks for.
+_RENDERING = mrml.RenderOptions(fonts={})
+
+
 def compile_mjml(body: str) -> str:
     """Raises `MarkupError`."""
     marked = Marked(body)
@@ -108,7 +113,7 @@ def compile_mjml(body: str) -> str:
 
     source = marked.rewrite(shown)
     try:
-        compiled = mrml.to_html(source).content
+        compiled = mrml.to_html(source, render_options=_RENDERING).content
     except OSError as error:
         raise _mjml_error(str(error)) from error
     kept = set(marked.numbers(compiled))

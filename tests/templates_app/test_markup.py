@@ -96,6 +96,19 @@ def test_what_is_wrong_with_mjml_is_said_at_its_place(body, code, place, words):
     assert (refused.value.code, refused.value.line, refused.value.column) == (code, *place)
 
 
+def test_a_mail_asks_nobody_for_fonts_that_it_only_names():
+    named = '<mj-attributes><mj-all font-family="Roboto, Lato" /></mj-attributes>'
+    asked = '<mj-font name="Lato" href="https://fonts.example.com/lato.css" />'
+
+    def compiled(head):
+        body = column("<mj-text>Hello</mj-text>")
+        return compile_mjml(body.replace("<mj-body>", f"<mj-head>{head}</mj-head><mj-body>"))
+
+    assert "@import" not in compiled(named)
+    assert "https:" not in compiled(named)
+    assert "@import url(https://fonts.example.com/lato.css)" in compiled(asked + named)
+
+
 def test_a_tag_that_mjml_would_drop_is_an_error():
     body = "<mjml><mj-head>{% if a %}<mj-title>x</mj-title>{% endif %}</mj-head><mj-body/></mjml>"
 
