@@ -1,7 +1,7 @@
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
 from core.problems import PROBLEM
 from core.schema_headers import headers_of
@@ -38,6 +38,11 @@ REQUEST_ID_IN = OpenApiParameter(
 )
 
 
+def body_example(name: str, value: Any, media_type: str = "application/json") -> OpenApiExample:
+    """A body that is accepted as it stands; the tests send it."""
+    return OpenApiExample(name, value=value, request_only=True, media_type=media_type)
+
+
 class ProblemAutoSchema(AutoSchema):
     """Adds the problems that every operation can answer with, so that no view repeats them."""
 
@@ -67,7 +72,11 @@ class ProblemAutoSchema(AutoSchema):
 
     def _get_request_body(self, direction: Any = "request") -> Any:
         body: Any = super()._get_request_body(direction)  # type: ignore[no-untyped-call]
-        if body and is_something_required(self.get_request_serializer()):
+        if not body:
+            return body
+        asked = self.get_request_serializer()
+        # By media type: what has several never goes without.
+        if isinstance(asked, dict) or is_something_required(asked):
             body["required"] = True
         return body
 

@@ -30,6 +30,9 @@ def _fields_of(kind: type[SharedFields]) -> BindingDict:
 class StrictSerializer(SharedFields):
     """Refuses fields it does not know, by name, together with everything else that is wrong."""
 
+    default_error_messages: ClassVar[Any] = {
+        "invalid": "It must be a JSON object: names and values."
+    }
     # For the OpenAPI document: which fields go together, as a JSON schema beside the fields.
     schema_conditions: ClassVar[dict[str, Any]] = {}
 

@@ -10,6 +10,8 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["core.parsing.StrictJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "core.pagination.BoundedPagination",
     "DEFAULT_SCHEMA_CLASS": "core.schema.ProblemAutoSchema",
+    # A list as CSV is a path of its own; `format` is as unknown as every other parameter.
+    "URL_FORMAT_OVERRIDE": None,
     # OPTIONS describes nothing: the OpenAPI document does.
     "DEFAULT_METADATA_CLASS": None,
     "EXCEPTION_HANDLER": "core.api.problem_handler",

@@ -151,7 +151,8 @@ class DeliveryError(Exception):
         words: str = "",
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(f"{kind} at {phase or 'call'}: {code} {without_code(code, words)}".strip())
+        theirs = f"{code} {without_code(code, words)}".strip()
+        super().__init__(f"{kind} at {phase or 'call'}: {theirs}")
         self.kind = kind
         self.phase = phase
         self.code = code

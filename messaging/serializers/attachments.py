@@ -156,7 +156,11 @@ def attached(message: Message) -> list[dict[str, Any]]:
     ]
 
 
-class UploadRequest(serializers.Serializer[Any]):
-    """For the description only: `core.uploads.UploadParser` reads it."""
+@extend_schema_field({"type": "string", "format": "binary"})
+class UploadedFileField(serializers.FileField):
+    pass
 
-    file = serializers.FileField(help_text="One file, with its name.")
+
+# For the description only: `core.uploads.UploadParser` reads it.
+class UploadRequest(serializers.Serializer[Any]):
+    file = UploadedFileField(help_text="One file, with its name.")

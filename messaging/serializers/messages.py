@@ -225,7 +225,7 @@ class AttemptSerializer(serializers.Serializer[Any]):
 
 class EntrySerializer(serializers.Serializer[Any]):
     at = serializers.DateTimeField()
-    kind = serializers.ChoiceField(choices=["accepted", "attempt", *Event.Kind.values])
+    kind = serializers.ChoiceField(choices=["accepted", "attempt", "feedback", *Event.Kind.values])
     status = serializers.CharField(help_text="What it became by this; empty if it stayed.")
     detail = serializers.CharField(help_text="For people.")
     attempt = AttemptSerializer(allow_null=True)
@@ -236,7 +236,9 @@ class TimelineSerializer(serializers.Serializer[Any]):
     id = serializers.UUIDField(source="message.pk")
     status = serializers.SerializerMethodField()
     next_at = serializers.DateTimeField(
-        allow_null=True, help_text="When it is sent or tried next; null when it is over."
+        allow_null=True,
+        help_text="When it is sent or tried next, and of an `unknown` one when that is decided; "
+        "null when it is over or under way.",
     )
     entries = EntrySerializer(many=True)
 

@@ -12,7 +12,15 @@ from messaging.models import ChannelChoices, Suppression
 from messaging.suppressions import Entry
 
 
-@extend_schema_field({"type": "string", "examples": ["ann@example.com"]})
+@extend_schema_field(
+    {
+        "type": "string",
+        "format": "address",
+        "minLength": 3,
+        "maxLength": 254,
+        "examples": ["ann@example.com"],
+    }
+)
 class AddressField(StrictCharField):
     """A bare address, read in lower case."""
 
@@ -92,8 +100,23 @@ class ImportAnswer(SharedFields):
     rejected = BadLineSerializer(many=True, help_text="Nothing was stored of these.")
 
 
-class ImportItem(serializers.Serializer[Any]):
-    address = serializers.CharField()
-    reason = serializers.ChoiceField(choices=Suppression.Reason.choices, required=False)
-    note = serializers.CharField(required=False)
-    expires_at = serializers.DateTimeField(required=False)
+# What the import takes as JSON. An item that is wrong is named in the answer, like a line of CSV.
+IMPORT_LIST = {
+    "type": "array",
+    "items": {
+        "oneOf": [
+            {"type": "string"},
+            {
+                "type": "object",
+                "properties": {
+                    "address": {"type": "string"},
+                    "reason": {"type": "string", "enum": Suppression.Reason.values},
+                    "note": {"type": "string", "maxLength": 200},
+                    "expires_at": {"type": "string", "format": "date-time"},
+                },
+                "required": ["address"],
+                "additionalProperties": False,
+            },
+        ]
+    },
+}

@@ -2,7 +2,7 @@ from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiRequest, OpenApiResponse, extend_schema
 from rest_framework import status
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
@@ -16,8 +16,12 @@ from core.problems import PROBLEM, ProblemError
 from core.serializers import ProblemSerializer
 from core.uploads import UploadParser, upload_of
 from messaging import attachments
+from messaging.attachment_types import DEFAULT, KINDS
 from messaging.models import Attachment
 from messaging.serializers.attachments import AttachmentSerializer, UploadRequest
+
+# Unless an installation says otherwise.
+CONTENT_TYPES = [KINDS[name].content_type for name in DEFAULT]
 
 
 class AttachmentViewSet(ViewSet):
@@ -38,7 +42,11 @@ class AttachmentViewSet(ViewSet):
         "may be attached (a PDF, an image, an Office file, text, a calendar), which its name and "
         "its content must both say. Send it then by its id in `attachment_ids`, with any number "
         "of messages until it expires.",
-        request={"multipart/form-data": UploadRequest},
+        request={
+            "multipart/form-data": OpenApiRequest(
+                UploadRequest, encoding={"file": {"contentType": ", ".join(CONTENT_TYPES)}}
+            )
+        },
         responses={
             201: OpenApiResponse(AttachmentSerializer, description="Stored."),
             (400, PROBLEM): OpenApiResponse(

@@ -16,10 +16,11 @@ from rest_framework.viewsets import GenericViewSet
 from accounts import quotas
 from accounts.authentication import caller_of
 from accounts.limits import Allowance
-from accounts.models import Scope
+from accounts.models import ApiKey, Scope
 from accounts.quotas import Letter
 from core.api import field_errors
 from core.errors import MEANINGS, Code, DomainError, FieldError
+from core.problems import ProblemError
 from messaging import counting, intake, scheduling
 from messaging.batches import Stored, store_batch
 from messaging.intake import Origin, Ready
@@ -179,6 +180,9 @@ class BatchViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericView
     )
     def cancel(self, request: Request, pk: str) -> Response:
         batch, now = self.get_object(), timezone.now()
+        if caller_of(request).is_test and batch.api_key.kind != ApiKey.Kind.TEST:
+            words = f"Batch {batch.pk} is not a test key's: a test key can only read it."
+            raise ProblemError(Code.FORBIDDEN, words)
         cancelled = scheduling.cancel_batch(batch_id=batch.pk, now=now)
         batch.refresh_from_db()
         return Response(BatchCancelled(batch, context={"cancelled": cancelled}).data)

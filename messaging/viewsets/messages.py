@@ -15,8 +15,9 @@ from accounts.authentication import caller_of
 from accounts.models import Scope
 from core.errors import Code, FieldError
 from core.problems import PROBLEM, ProblemError
+from core.schema import body_example
 from core.serializers import ProblemSerializer
-from messaging import by_template, resending, scheduling, search
+from messaging import by_template, resending, scheduling, search, simulation
 from messaging.models import Message, OtherRecipient
 from messaging.serializers.messages import (
     FoundSerializer,
@@ -118,6 +119,17 @@ class MessageViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericVi
         request=IdsRequest,
         responses=FoundSerializer,
         tags=["messages"],
+        examples=[
+            body_example(
+                "Two messages",
+                {
+                    "ids": [
+                        "01a21320-c944-73d3-ae00-29706c2b2d4c",
+                        "01a21320-d00c-7128-9608-b3b59b5b04bd",
+                    ]
+                },
+            )
+        ],
     )
     def query(self, request: Request) -> Response:
         asked = IdsRequest(data=request.data)
@@ -137,7 +149,7 @@ class MessageViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericVi
         tags=["messages"],
     )
     def cancel(self, request: Request, pk: str) -> Response:
-        message = self.get_object()
+        message = self._movable()
         scheduling.cancel(message=message, now=timezone.now())
         return self._shown(message)
 
@@ -148,11 +160,12 @@ class MessageViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericVi
         request=RescheduleRequest,
         responses={200: MessageDetail, (409, PROBLEM): CONFLICT},
         tags=["messages"],
+        examples=[body_example("In ten minutes", {"delay_seconds": 600})],
     )
     def reschedule(self, request: Request, pk: str) -> Response:
         asked = RescheduleRequest(data=request.data)
         asked.is_valid(raise_exception=True)
-        message, now = self.get_object(), timezone.now()
+        message, now = self._movable(), timezone.now()
         scheduling.reschedule(message=message, due_at=asked.due_at(now) or now, now=now)
         return self._shown(message)
 
@@ -164,13 +177,22 @@ class MessageViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericVi
         request=ResendRequest,
         responses={200: MessageDetail, (409, PROBLEM): CONFLICT},
         tags=["messages"],
+        examples=[body_example("Although it may have arrived", {"may_duplicate": True})],
     )
     def resend(self, request: Request, pk: str) -> Response:
         asked = ResendRequest(data=request.data)
         asked.is_valid(raise_exception=True)
-        message = self.get_object()
+        message = self._movable()
         resending.resend_asked(message=message, now=timezone.now(), **asked.validated_data)
         return self._shown(message)
+
+    def _movable(self) -> Message:
+        """The message, for who may say when and whether it is sent. Raises `ProblemError`."""
+        message = self.get_object()
+        if caller_of(self.request).is_test and not simulation.is_test(message):
+            words = f"Message {message.pk} is no test message: a test key can only read it."
+            raise ProblemError(Code.FORBIDDEN, words)
+        return message
 
     def _shown(self, message: Message) -> Response:
         """As it is now."""

@@ -17,11 +17,12 @@ from accounts.models import Scope
 from core.errors import Code, FieldError
 from core.parsing import StrictJSONParser
 from core.problems import ProblemError
+from core.schema import body_example
 from messaging import suppressions
 from messaging.models import ChannelChoices, Suppression
 from messaging.serializers.suppressions import (
+    IMPORT_LIST,
     ImportAnswer,
-    ImportItem,
     SuppressionQuery,
     SuppressionRequest,
     SuppressionSerializer,
@@ -175,11 +176,22 @@ class SuppressionViewSet(mixins.ListModelMixin, GenericViewSet[Suppression]):
         "`expires_at`, or a JSON list of addresses or objects with these fields; at most 1 MiB. "
         "The same again changes nothing. Lines that are wrong are named, the others are stored.",
         request={
-            "application/json": ImportItem(many=True),
-            "text/csv": {"type": "string"},
+            "application/json": IMPORT_LIST,
+            "text/csv": {"type": "string", "minLength": 1},
         },
         responses={200: ImportAnswer},
         tags=["suppressions"],
+        examples=[
+            body_example(
+                "Two recipients",
+                ["ann@example.com", {"address": "ming@example.com", "reason": "complaint"}],
+            ),
+            body_example(
+                "A file",
+                "address,reason,note\r\nann@example.com,unsubscribed,Called\r\n",
+                "text/csv",
+            ),
+        ],
     )
     def take_in(self, request: Request) -> Response:
         parsed = _parsed(request.data)

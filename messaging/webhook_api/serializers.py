@@ -24,8 +24,22 @@ def _events(**options: Any) -> serializers.ListField:
     )
 
 
+@extend_schema_field(
+    # The format is ours: what may be called, no pattern says.
+    {
+        "type": "string",
+        "format": "webhook-url",
+        "minLength": 10,
+        "maxLength": MAX_URL,
+        "examples": ["https://hooks.example.com/notifications"],
+    }
+)
+class UrlField(StrictCharField):
+    """Judged by `callbacks.endpoints.check_url`."""
+
+
 class EndpointRequest(StrictSerializer):
-    url = StrictCharField(
+    url = UrlField(
         max_length=MAX_URL,
         help_text="https, at a public address; the port is 443 or from 1024 on.",
     )
@@ -34,7 +48,7 @@ class EndpointRequest(StrictSerializer):
 
 
 class EndpointChange(StrictSerializer):
-    url = StrictCharField(required=False, max_length=MAX_URL)
+    url = UrlField(required=False, max_length=MAX_URL)
     description = LineField(required=False, max_length=200, allow_blank=True)
     events = _events()
     is_active = serializers.BooleanField(

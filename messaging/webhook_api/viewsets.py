@@ -14,6 +14,7 @@ from accounts.models import Scope
 from core.errors import Code, FieldError
 from core.ids import lowest_uuid7
 from core.problems import PROBLEM, ProblemError
+from core.schema import body_example
 from core.serializers import ProblemSerializer
 from messaging.callbacks import endpoints
 from messaging.callbacks.endpoints import IssuedSecret
@@ -132,6 +133,7 @@ class EndpointViewSet(_OfWebhooks):
         request=EndpointChange,
         responses=Endpoint,
         tags=["webhooks"],
+        examples=[body_example("Switched off", {"is_active": False})],
     )
     def partial_update(self, request: Request, pk: UUID) -> Response:
         asked = EndpointChange(data=request.data)
@@ -159,6 +161,7 @@ class EndpointViewSet(_OfWebhooks):
         request=RotationRequest,
         responses=EndpointWithSecret,
         tags=["webhooks"],
+        examples=[body_example("Both sign for an hour", {"overlap_seconds": 3600})],
     )
     def rotate_secret(self, request: Request, pk: UUID) -> Response:
         asked = RotationRequest(data=request.data)

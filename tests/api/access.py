@@ -10,13 +10,22 @@ from typing import Any
 from django.utils import timezone
 
 from accounts.models import ApiKey
-from messaging.models import Message, Status
+from messaging.models import Attachment, Message, Status, WebhookEndpoint
 from templates_app.models import Template
-from tests.factories import make_message, make_sender, make_template, make_version
+from tests.factories import (
+    make_batch,
+    make_message,
+    make_sender,
+    make_suppression,
+    make_template,
+    make_version,
+)
+from tests.messaging.attachments.files import PDF, keep, named_file
+from tests.messaging.webhooks.conftest import make_delivery, make_endpoint
 
-# What a foreign key sees: that there is nothing (404), an answer without the object, or what
-# everybody sees because nothing of anybody is asked for.
-MISSING, UNSEEN, NOTHING = "missing", "unseen", "nothing"
+# What a foreign key sees: that there is nothing (404), that there is nothing for an id in its body
+# (422), an answer without the object, or what everybody sees because nothing of anybody is asked.
+MISSING, UNKNOWN, UNSEEN, NOTHING = "missing", "unknown", "unseen", "nothing"
 
 LETTER = {"to": "ann@example.com", "subject": "Hello", "content": "<p>Hello</p>"}
 
@@ -63,6 +72,36 @@ def template(key: ApiKey, *, drafts: int = 0, published: int = 0) -> Template:
         make_version(template=made, status="published")
     for _ in range(drafts):
         make_version(template=made)
+    return made
+
+
+def attachment(key: ApiKey) -> Attachment:
+    return keep(f"mark-of-{key.pk}.pdf", key=key)
+
+
+def endpoint(key: ApiKey) -> WebhookEndpoint:
+    issued = make_endpoint(application=key.application, description=f"mark-of-{key.pk}")
+    return issued.endpoint
+
+
+def batch(key: ApiKey, *, messages: int = 1) -> Any:
+    made = make_batch(api_key=key, request_id=f"mark-of-{key.pk}", accepted=messages)
+    for _ in range(messages):
+        message(key, batch=made)
+    return made
+
+
+def suppression(key: ApiKey) -> Any:
+    return make_suppression(application=key.application, note=f"mark-of-{key.pk}")
+
+
+def of(path: str, make: Callable[[ApiKey], Any], body: Any = None) -> Maker:
+    """One object of the owner's by its id, `{pk}` in `path`."""
+
+    def made(key: ApiKey) -> Asked:
+        row = make(key)
+        return Asked(path.format(pk=row.pk), body, MISSING, f"mark-of-{key.pk}", row)
+
     return made
 
 
@@ -118,9 +157,37 @@ def preview(key: ApiKey) -> Asked:
     return Asked("templates/preview", {"template_code": code, "variables": {"name": "Ann"}})
 
 
+def send_batch(key: ApiKey) -> Asked:
+    row = attachment(key)
+    items = [{"to": "ann@example.com"}, {"to": "ming@example.com"}]
+    defaults = {"subject": "Hello", "content": "Hello", "attachment_ids": [str(row.pk)]}
+    body = {"defaults": defaults, "items": items, "mode": "all_or_nothing"}
+    return Asked("messages/batch", body, UNKNOWN, f"mark-of-{key.pk}", row)
+
+
+def upload(key: ApiKey) -> Asked:
+    return Asked(
+        "attachments", {"file": named_file("invoice.pdf", PDF)}, NOTHING, format="multipart"
+    )
+
+
+def replay(key: ApiKey) -> Asked:
+    told = make_delivery(endpoint(key), event="message.failed")
+    path = f"webhooks/{told.endpoint_id}/deliveries/{told.pk}/replay"
+    return Asked(path, None, MISSING, str(told.event_id), told)
+
+
+def deliveries(key: ApiKey) -> Asked:
+    told = make_delivery(endpoint(key), event="message.failed")
+    return Asked(f"webhooks/{told.endpoint_id}/deliveries", None, MISSING, str(told.event_id), told)
+
+
+HOOK = {"url": "https://hooks.example.com/x", "events": ["message.failed"], "description": "Ours"}
+
 # One line a route and method: how to make what it asks for.
 ROUTES: dict[str, dict[str, Maker]] = {
     "messages/email/send": {"post": send_by_template},
+    "messages/batch": {"post": send_batch},
     "messages": {"get": listing("messages", message)},
     "messages/batch/query": {"post": query_messages},
     "messages/<uuid:pk>": {"get": of_message()},
@@ -132,6 +199,35 @@ ROUTES: dict[str, dict[str, Maker]] = {
         )
     },
     "messages/<uuid:pk>/resend": {"post": of_message("/resend", {}, status=Status.FAILED)},
+    "batches": {"get": listing("batches", batch)},
+    "batches/<uuid:pk>": {"get": of("batches/{pk}", batch)},
+    "batches/<uuid:pk>/cancel": {"post": of("batches/{pk}/cancel", batch)},
+    "attachments": {"post": upload},
+    "attachments/<uuid:pk>": {
+        "get": of("attachments/{pk}", attachment),
+        "delete": of("attachments/{pk}", attachment),
+    },
+    "suppressions": {
+        "get": listing("suppressions", suppression),
+        "post": fixed("suppressions", {"address": "ann@example.com", "note": "Called."}),
+    },
+    "suppressions/import": {
+        "post": fixed("suppressions/import", [{"address": "ann@example.com", "note": "Called."}])
+    },
+    "suppressions/export": {"get": listing("suppressions/export", suppression)},
+    "suppressions/<int:pk>": {"delete": of("suppressions/{pk}", suppression)},
+    "webhooks": {"get": listing("webhooks", endpoint), "post": fixed("webhooks", HOOK)},
+    "webhooks/<uuid:pk>": {
+        "get": of("webhooks/{pk}", endpoint),
+        "patch": of("webhooks/{pk}", endpoint, {"description": "Changed"}),
+        "delete": of("webhooks/{pk}", endpoint),
+    },
+    "webhooks/<uuid:pk>/rotate-secret": {
+        "post": of("webhooks/{pk}/rotate-secret", endpoint, {"overlap_seconds": 60})
+    },
+    "webhooks/<uuid:pk>/test": {"post": of("webhooks/{pk}/test", endpoint)},
+    "webhooks/<uuid:pk>/deliveries": {"get": deliveries},
+    "webhooks/<uuid:pk>/deliveries/<uuid:delivery_pk>/replay": {"post": replay},
     "templates": {
         "get": listing("templates", template),
         "post": fixed("templates", {"code": "new", "subject": "New", "body": "<p>New</p>"}),
@@ -152,6 +248,7 @@ ROUTES: dict[str, dict[str, Maker]] = {
     "templates/<str:code>/versions/<int:number>": {
         "get": of_template("/versions/1", drafts=1),
         "patch": of_template("/versions/1", {"subject": "Changed"}, drafts=1),
+        "delete": of_template("/versions/1", drafts=1),
     },
     "templates/<str:code>/versions/<int:number>/publish": {
         "post": of_template("/versions/1/publish", {}, drafts=1)

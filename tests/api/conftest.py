@@ -1,4 +1,6 @@
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,3 +14,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
         pytest.skip("needs PostgreSQL; `make test` finds it")
     with ApiServer(folder=tmp_path_factory.mktemp("api")) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def _attachments_of_one_test(tmp_path: Path, settings: Any) -> None:
+    entry = settings.STORAGES["attachments"] | {"OPTIONS": {"location": str(tmp_path)}}
+    settings.STORAGES = {**settings.STORAGES, "attachments": entry}
+    settings.UPLOAD_TEMP_DIR = str(tmp_path)

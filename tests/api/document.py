@@ -34,13 +34,27 @@ def operations() -> dict[tuple[str, str], dict[str, Any]]:
 
 def operation_of(route: str, method: str) -> dict[str, Any]:
     """Of a route as Django writes it: `messages/<uuid:pk>`."""
-    return operations()[re.sub("<[^>]*>", "{}", route), method]
+    return operations()[anonymous_route(route), method]
+
+
+def anonymous_route(route: str) -> str:
+    return re.sub("<[^>]*>", "{}", route)
 
 
 def body_schema(operation: dict[str, Any]) -> dict[str, Any]:
     content = operation.get("requestBody", {}).get("content", {})
     found: dict[str, Any] = content.get("application/json", {}).get("schema", {})
     return found
+
+
+def examples() -> list[tuple[str, str, str, Any]]:
+    """Of bodies: path, method, media type and value. Paths are without names of parameters."""
+    return [
+        (path, method, kind, example["value"])
+        for (path, method), operation in operations().items()
+        for kind, media in operation.get("requestBody", {}).get("content", {}).items()
+        for example in media.get("examples", {}).values()
+    ]
 
 
 def _anonymous(path: str) -> str:

@@ -69,6 +69,28 @@ def test_a_test_key_reaches_no_real_person(tester, adapter):
     assert sorted(FeedbackEvent.objects.values_list("recipient", flat=True)) == ["cc/0", "to/0"]
 
 
+def test_a_test_key_moves_its_own_messages_and_no_others(tester):
+    own = sent(tester, "user@example.com", delay_seconds=60)
+    live = make_message(application=tester.key.application)
+    batch = tester.post(
+        "/api/v1/messages/batch",
+        {"items": [{"to": "ann@example.com", "subject": "Hello", "content": "Hello"}]},
+        format="json",
+    ).json()
+
+    answers = [
+        tester.post(f"/api/v1/{path}", format="json").status_code
+        for path in (
+            f"messages/{own.pk}/cancel",
+            f"batches/{batch['batch_id']}/cancel",
+            f"messages/{live.pk}/cancel",
+        )
+    ]
+
+    assert answers == [200, 200, 403]
+    assert reloaded(live).status == Status.PENDING
+
+
 def test_a_test_message_says_so_and_is_left_out_of_nothing(tester):
     message = sent(tester, "user@example.com")
 

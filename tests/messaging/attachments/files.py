@@ -45,10 +45,14 @@ def open_document(kind: str) -> bytes:
 
 def upload(api: Any, name: str, data: bytes, *, field: str = "file", **others: Any) -> Any:
     """The answer to one file by the API, as a library for HTTP sends it."""
+    return api.post(URL, {field: named_file(name, data), **others}, format="multipart")
+
+
+def named_file(name: str, data: bytes) -> SimpleUploadedFile:
     file = SimpleUploadedFile("placeholder", data)
     # Past Django's own cleaning of names.
     file._name = name  # type: ignore[attr-defined]
-    return api.post(URL, {field: file, **others}, format="multipart")
+    return file
 
 
 def body(*parts: tuple[str, bytes], end: bytes = b"--limit--\r\n") -> bytes:
