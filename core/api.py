@@ -113,7 +113,8 @@ class _Formatter(ExceptionFormatter):
         if isinstance(self.exc, exceptions.UnsupportedMediaType):
             taken = " or ".join(parser.media_type for parser in view.get_parsers())
             return f"{theirs} Send {taken}."
-        if isinstance(self.exc, exceptions.NotFound | exceptions.ValidationError):
+        ours = exceptions.NotAuthenticated | exceptions.NotFound | exceptions.ValidationError
+        if isinstance(self.exc, ours):
             return MEANINGS[code]
         return theirs
 

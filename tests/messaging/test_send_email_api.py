@@ -226,6 +226,13 @@ def test_a_method_that_is_not_there_is_405(api):
     assert response.json()["detail"].endswith("This path takes POST.")
 
 
+def test_whoever_chooses_what_there_is_not_is_told_what_there_is(api):
+    (error,) = api.post(URL, LEAST | {"priority": "urgent"}).json()["errors"]
+
+    assert error["pointer"] == "/priority"
+    assert error["detail"] == "It must be one of: high, normal, bulk."
+
+
 def test_a_body_that_is_no_object_is_told_so(api):
     (error,) = api.post(URL, [1]).json()["errors"]
 
