@@ -7,6 +7,7 @@ from uuid import UUID
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from core.serializers import StrictSerializer
 from messaging.attachments import Asked
 from messaging.channels.base import content_from_json
 from messaging.models import Attachment, Message
@@ -162,5 +163,5 @@ class UploadedFileField(serializers.FileField):
 
 
 # For the description only: `core.uploads.UploadParser` reads it.
-class UploadRequest(serializers.Serializer[Any]):
+class UploadRequest(StrictSerializer):
     file = UploadedFileField(help_text="One file, with its name.")

@@ -76,6 +76,7 @@ _RULES = {
     *(("/subject", code) for code in ("blank", "too_large", "long", "control_characters")),
     *(("/body", code) for code in ("blank", "too_large", "control_characters")),
     ("/text", "control_characters"),
+    ("/variables", "max_length"),
     *(
         ("*", code)
         for code in (
@@ -85,7 +86,7 @@ _RULES = {
     ),
 }
 # Refusals by what was stored before; and long fields, each allowed, that are too much together.
-_STATES = {"idempotency_key_reused", "payload_too_large"}
+_STATES = {"idempotency_key_reused", "payload_too_large", "recipient_suppressed"}
 
 
 @schemathesis.hook
