@@ -28,7 +28,16 @@ CONTENT_ID = re.compile(r"[A-Za-z0-9._@+-]{1,100}")
                     "properties": {
                         "id": {"type": "string", "format": "uuid"},
                         "content_id": {"type": "string", "pattern": f"^{CONTENT_ID.pattern}$"},
-                        "inline": {"type": "boolean"},
+                        "inline": {"const": True},
+                    },
+                    "required": ["id", "content_id"],
+                    "additionalProperties": False,
+                },
+                {
+                    "type": "object",
+                    "properties": {
+                        "id": {"type": "string", "format": "uuid"},
+                        "inline": {"const": False},
                     },
                     "required": ["id"],
                     "additionalProperties": False,

@@ -66,6 +66,9 @@ _RULES = {
     # No string may hold NUL; the document says so once, in words.
     ("*", "unstorable_character"),
     ("*", "null_characters_not_allowed"),
+    # Files that were uploaded before, each once.
+    ("*", "unknown_attachment"),
+    ("*", "duplicate"),
     # A batch's own fields inside its defaults.
     ("/defaults", "conflict"),
     # What a file is, by its name and its content.
@@ -105,6 +108,7 @@ def filter_failure(context: Any, failure: Any, case: Any, response: Any) -> bool
 
 
 def _is_known(pointer: str, code: str) -> bool:
-    # What each variable must be is the template's to say.
-    is_variable = pointer.startswith(("/variables/", "/template_variables/"))
-    return is_variable or (pointer, code) in _RULES or ("*", code) in _RULES
+    # What each variable must be is the template's to say, and what an item of a batch lacks, its
+    # defaults may give.
+    is_open = pointer.startswith(("/variables/", "/template_variables/", "/items/"))
+    return is_open or (pointer, code) in _RULES or ("*", code) in _RULES
