@@ -164,7 +164,8 @@ def check_name(name: str) -> None:
         raise WrongFile("too_long", f"Its name is longer than {MAX_NAME} characters or 240 bytes.")
     if "/" in name or "\\" in name or ".." in name:
         raise WrongFile("invalid_filename", "Its name holds a path. Send the name alone.")
-    if name != name.strip(" .") or re.search(r'[<>:"|?*]', name):
+    # Also the spaces of other scripts, which would look like no name at all.
+    if name != name.strip() or name != name.strip(".") or re.search(r'[<>:"|?*]', name):
         raise WrongFile(
             "invalid_filename",
             'Its name starts or ends with a space or dot, or holds one of < > : " | ? *',

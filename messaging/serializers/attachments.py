@@ -7,6 +7,7 @@ from uuid import UUID
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from core.serializers import StrictSerializer
 from messaging.attachments import Asked
 from messaging.channels.base import content_from_json
 from messaging.models import Attachment, Message
@@ -27,7 +28,16 @@ CONTENT_ID = re.compile(r"[A-Za-z0-9._@+-]{1,100}")
                     "properties": {
                         "id": {"type": "string", "format": "uuid"},
                         "content_id": {"type": "string", "pattern": f"^{CONTENT_ID.pattern}$"},
-                        "inline": {"type": "boolean"},
+                        "inline": {"const": True},
+                    },
+                    "required": ["id", "content_id"],
+                    "additionalProperties": False,
+                },
+                {
+                    "type": "object",
+                    "properties": {
+                        "id": {"type": "string", "format": "uuid"},
+                        "inline": {"const": False},
                     },
                     "required": ["id"],
                     "additionalProperties": False,
@@ -162,5 +172,5 @@ class UploadedFileField(serializers.FileField):
 
 
 # For the description only: `core.uploads.UploadParser` reads it.
-class UploadRequest(serializers.Serializer[Any]):
+class UploadRequest(StrictSerializer):
     file = UploadedFileField(help_text="One file, with its name.")

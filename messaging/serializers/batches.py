@@ -6,7 +6,7 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from core.errors import Code, DomainError
+from core.errors import Code, DomainError, FieldError
 from core.serializers import (
     ErrorSerializer,
     StrictBooleanField,
@@ -92,7 +92,8 @@ def _wish(common: dict[str, Any], item: Any) -> EmailRequest | DomainError:
     misplaced = [name for name in OF_THE_BATCH if name in item]
     if misplaced:
         words = f"{misplaced[0]} goes beside items: it is the batch's."
-        return DomainError(Code.INVALID_REQUEST, words)
+        wrong = FieldError(f"/{misplaced[0]}", "conflict", words)
+        return DomainError(Code.INVALID_REQUEST, words, errors=(wrong,))
     merged = common | item
     for name in MERGED:
         ours, theirs = common.get(name), item.get(name)

@@ -5,7 +5,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from core.outgoing_addresses import MAX_URL
-from core.serializers import StrictCharField, StrictSerializer
+from core.serializers import StrictBooleanField, StrictCharField, StrictSerializer
 from messaging.callbacks.endpoints import LONGEST_OVERLAP, OVERLAP
 from messaging.fields import LineField, MomentField
 from messaging.models import PING, WebhookDelivery, WebhookEndpoint, WebhookEvent
@@ -51,7 +51,7 @@ class EndpointChange(StrictSerializer):
     url = UrlField(required=False, max_length=MAX_URL)
     description = LineField(required=False, max_length=200, allow_blank=True)
     events = _events()
-    is_active = serializers.BooleanField(
+    is_active = StrictBooleanField(
         required=False,
         help_text="`false`: it is told nothing new, and what waits for it waits. `true`: that "
         "goes out, and its failures are forgotten.",

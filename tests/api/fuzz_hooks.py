@@ -66,6 +66,9 @@ _RULES = {
     # No string may hold NUL; the document says so once, in words.
     ("*", "unstorable_character"),
     ("*", "null_characters_not_allowed"),
+    # Files that were uploaded before, each once.
+    ("*", "unknown_attachment"),
+    ("*", "duplicate"),
     # A batch's own fields inside its defaults.
     ("/defaults", "conflict"),
     # What a file is, by its name and its content.
@@ -76,6 +79,7 @@ _RULES = {
     *(("/subject", code) for code in ("blank", "too_large", "long", "control_characters")),
     *(("/body", code) for code in ("blank", "too_large", "control_characters")),
     ("/text", "control_characters"),
+    ("/variables", "max_length"),
     *(
         ("*", code)
         for code in (
@@ -86,7 +90,7 @@ _RULES = {
 }
 _OF_HEADERS = {"header_not_allowed", "duplicate", "not_ascii"}
 # Refusals by what was stored before; and long fields, each allowed, that are too much together.
-_STATES = {"idempotency_key_reused", "payload_too_large"}
+_STATES = {"idempotency_key_reused", "payload_too_large", "recipient_suppressed"}
 
 
 @schemathesis.hook
@@ -105,8 +109,9 @@ def filter_failure(context: Any, failure: Any, case: Any, response: Any) -> bool
 
 
 def _is_known(pointer: str, code: str) -> bool:
-    # What each variable must be is the template's to say.
-    is_variable = pointer.startswith(("/variables/", "/template_variables/"))
+    # What each variable must be is the template's to say, and what an item of a batch lacks, its
+    # defaults may give.
+    is_open = pointer.startswith(("/variables/", "/template_variables/", "/items/"))
     # So are the names of headers: some belong to others, and two spellings are one.
     is_header = pointer.startswith("/headers/") and code in _OF_HEADERS
-    return is_variable or is_header or (pointer, code) in _RULES or ("*", code) in _RULES
+    return is_open or is_header or (pointer, code) in _RULES or ("*", code) in _RULES

@@ -76,6 +76,11 @@ def is_kept(answer: Any, name: str, text: str) -> bool:
         return False
     shown = answer.json().get(name, text) if answer.content else text
     # Spaces around names go away; languages are written in one way.
+    if name == "address":
+        # Without what may stand around it, in lower case.
+        return shown in text.lower()
+    if name == "change_note" and not text.strip():
+        return True  # A note of its own says what happened.
     return shown in {text, text.strip(), text.lower().replace("_", "-")} or name == "status"
 
 
@@ -154,6 +159,10 @@ SHOWN: dict[str, tuple[Placing, Any]] = {
     "to": (_named("to"), _name_in("To")),
     "cc": (_named("cc"), _name_in("Cc")),
     "reply_to": (_named("reply_to"), _name_in("Reply-To")),
+    "header": (
+        lambda letter, text: letter | {"headers": {"X-Note": text}},
+        lambda data: text_header(data, "X-Note"),
+    ),
     "variable in a subject": (
         lambda letter, text: {
             "to": "ann@example.com",
@@ -212,5 +221,7 @@ def as_arrives(field: str, text: str) -> set[str]:
         name = text.strip(" ")
         quoted = name[1:-1].replace('\\"', '"').replace("\\\\", "\\")
         return {name, quoted} if len(name) > 1 and name[0] == name[-1] == '"' else {name}
+    if field == "header":
+        return {text.strip()}
     # Space around what a template made goes away.
     return {text, text.strip()} if field.startswith("variable") else {text}

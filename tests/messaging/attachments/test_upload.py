@@ -112,6 +112,7 @@ BAD_NAMES = {
     "two dots": ("a..pdf", "invalid_filename"),
     "a hidden file": (".pdf", "invalid_filename"),
     "a space at its end": ("a.pdf ", "invalid_filename"),
+    "a space of another script": ("\u3000.pdf", "invalid_filename"),
     "a character that Windows has no files with": ("a|b.pdf", "invalid_filename"),
     "a NUL": ("a\x00.pdf", "control_characters"),
     "an escape": ("a\x1b[31m.pdf", "control_characters"),
