@@ -146,6 +146,7 @@ class Scope(models.TextChoices):
     WEBHOOKS_MANAGE = "webhooks:manage", _("manage webhooks")
     SUPPRESSIONS_READ = "suppressions:read", _("read the suppression list")
     SUPPRESSIONS_WRITE = "suppressions:write", _("add to and remove from the suppression list")
+    SENDERS_READ = "senders:read", _("read how senders do")
 
 
 def validate_scopes(value: object) -> None:

@@ -101,8 +101,22 @@ class _Formatter(ExceptionFormatter):
             )
             is_validation = isinstance(exc, exceptions.ValidationError)
             errors = tuple(field_errors(exc.detail)) if is_validation else ()
-            detail = MEANINGS[code] if is_validation else str(error_response.errors[0].detail)
+            detail = self._words(code, str(error_response.errors[0].detail))
         return problem(code, detail, request_id=request_id, errors=errors)
+
+    def _words(self, code: Code, theirs: str) -> str:
+        """REST framework's own words, where ours say no more."""
+        view = self.context.get("view")
+        if isinstance(self.exc, exceptions.MethodNotAllowed):
+            allowed = ", ".join(name for name in view.allowed_methods if name != "OPTIONS")
+            return f"{theirs} This path takes {allowed}."
+        if isinstance(self.exc, exceptions.UnsupportedMediaType):
+            taken = " or ".join(parser.media_type for parser in view.get_parsers())
+            return f"{theirs} Send {taken}."
+        ours = exceptions.NotAuthenticated | exceptions.NotFound | exceptions.ValidationError
+        if isinstance(self.exc, ours):
+            return MEANINGS[code]
+        return theirs
 
 
 def field_errors(detail: Any, pointer: str = "") -> Iterator[FieldError]:

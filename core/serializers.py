@@ -30,8 +30,17 @@ def _fields_of(kind: type[SharedFields]) -> BindingDict:
 class StrictSerializer(SharedFields):
     """Refuses fields it does not know, by name, together with everything else that is wrong."""
 
+    default_error_messages: ClassVar[Any] = {
+        "invalid": "It must be a JSON object: names and values."
+    }
     # For the OpenAPI document: which fields go together, as a JSON schema beside the fields.
     schema_conditions: ClassVar[dict[str, Any]] = {}
+
+    def get_fields(self) -> dict[str, Any]:
+        fields: dict[str, Any] = super().get_fields()
+        for field in fields.values():
+            _name_choices(getattr(field, "child", field))
+        return fields
 
     def to_internal_value(self, data: Any) -> Any:
         unknown = (
@@ -50,6 +59,13 @@ class StrictSerializer(SharedFields):
         if unknown:
             raise serializers.ValidationError(unknown)
         return value
+
+
+def _name_choices(field: Any) -> None:
+    """Whoever chose what there is not is told what there is."""
+    if isinstance(field, serializers.ChoiceField):
+        choices = ", ".join(str(choice) for choice in field.choices if choice != "")
+        field.error_messages["invalid_choice"] = f"It must be one of: {choices}."
 
 
 class _ProhibitSurrogates(ProhibitSurrogateCharactersValidator):

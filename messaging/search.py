@@ -24,8 +24,8 @@ Row = TypeVar("Row", bound=Model)
 
 
 def find_messages(text: str, *, limit: int = LIMIT) -> set[UUID]:
-    """Ids of the messages whose id, recipient (any of to, cc and bcc), reference, or provider's
-    id is `text`."""
+    """Ids of the messages whose id, batch, recipient (any of to, cc and bcc), reference, or
+    provider's id is `text`."""
     text = text.strip()
     if not text or "\0" in text:
         return set()
@@ -35,6 +35,8 @@ def find_messages(text: str, *, limit: int = LIMIT) -> set[UUID]:
 def _matches(text: str) -> Iterator[QuerySet[Any, UUID]]:
     if (pk := as_uuid(text)) is not None:
         yield Message.objects.filter(pk=pk).values_list("pk", flat=True)
+        # Up to 1,000, which no order makes fewer.
+        yield Message.objects.filter(batch=pk).values_list("pk", flat=True)
     if "@" in text:
         address = text.lower()
         to = Message.objects.filter(recipient=address)

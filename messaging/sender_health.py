@@ -40,6 +40,7 @@ PROBE_HOLD = timedelta(minutes=3)
 
 FIRST_SHARE = 0.1
 SHARE_DOUBLES_IN = timedelta(minutes=1)
+RECOVERS_IN = 4 * SHARE_DOUBLES_IN
 
 # Successes of a healthy sender are written this often, all in one statement.
 WRITE_EVERY = timedelta(seconds=1)

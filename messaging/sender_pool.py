@@ -381,7 +381,7 @@ def _why_not(candidate: Candidate, wish: Wish) -> str:
         return candidate.excluded
     if wish.only is not None:
         if candidate.sender.pk != wish.only:
-            return "another sender is tested with this message"
+            return "this message is bound to another sender"
     elif candidate.is_simulator:
         return "it takes test messages only"
     elif candidate.application_ids and wish.application_id not in candidate.application_ids:

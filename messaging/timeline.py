@@ -32,13 +32,14 @@ class Entry:
 class Timeline:
     message: Message
     entries: list[Entry]
-    # When it is tried next, or sent if it is scheduled; None when it is over or under way.
+    # When it is sent or tried next, or, without an answer, when that is decided; None when it is
+    # over or under way.
     next_at: datetime | None
 
 
 def timeline_of(message: Message) -> Timeline:
     entries = sorted(_entries(message), key=lambda entry: entry.at)
-    is_waiting = message.status == Status.PENDING
+    is_waiting = message.status in (Status.PENDING, Status.UNKNOWN)
     return Timeline(message, entries, message.due_at if is_waiting else None)
 
 

@@ -5,6 +5,7 @@ from messaging.viewsets import (
     BatchViewSet,
     EmailViewSet,
     MessageViewSet,
+    SenderViewSet,
     SuppressionViewSet,
 )
 
@@ -36,6 +37,8 @@ urlpatterns = [
         AttachmentViewSet.as_view({"get": "retrieve", "delete": "destroy"}),
         name="attachment-detail",
     ),
+    path("senders", SenderViewSet.as_view({"get": "list"}), name="sender-list"),
+    path("senders/<slug:name>", SenderViewSet.as_view({"get": "retrieve"}), name="sender-detail"),
     path("", include("messaging.webhook_api.urls")),
     path(
         "suppressions",

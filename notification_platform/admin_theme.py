@@ -32,6 +32,12 @@ UNFOLD = {
                         "permission": _may_see("messaging.view_message"),
                     },
                     {
+                        "title": _("Batches"),
+                        "icon": "stacks",
+                        "link": reverse_lazy("admin:messaging_batch_changelist"),
+                        "permission": _may_see("messaging.view_batch"),
+                    },
+                    {
                         "title": _("Attempts"),
                         "icon": "outbound",
                         "link": reverse_lazy("admin:messaging_attempt_changelist"),

@@ -18,6 +18,7 @@ from messaging.hooks import hook_token
 from messaging.models import (
     Attachment,
     Attempt,
+    Batch,
     Event,
     Feedback,
     FeedbackEvent,
@@ -153,6 +154,7 @@ def test_the_first_page_leads_everywhere(operator):
 
     for model in (
         Message,
+        Batch,
         Attempt,
         Event,
         Suppression,

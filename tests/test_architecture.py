@@ -32,6 +32,8 @@ ACCESS: dict[str, dict[str, str | None]] = {
     "api/v1/batches/<uuid:pk>/cancel": {"post": Scope.MESSAGES_SEND},
     "api/v1/messages/batch/query": {"post": Scope.MESSAGES_READ},
     "api/v1/messages/<uuid:pk>": {"get": Scope.MESSAGES_READ},
+    "api/v1/senders": {"get": Scope.SENDERS_READ},
+    "api/v1/senders/<slug:name>": {"get": Scope.SENDERS_READ},
     "api/v1/suppressions": {"get": Scope.SUPPRESSIONS_READ, "post": Scope.SUPPRESSIONS_WRITE},
     "api/v1/suppressions/import": {"post": Scope.SUPPRESSIONS_WRITE},
     "api/v1/suppressions/export": {"get": Scope.SUPPRESSIONS_READ},
@@ -139,7 +141,7 @@ def test_every_api_route_is_in_the_access_matrix_and_asks_for_its_scope():
 def test_no_route_answers_without_a_token(client, path, method):
     url = "/" + re.sub("<uuid:[a-z_]+>", "01a20000-0000-7000-8000-000000000000", path)
     url = url.replace("<str:code>", "welcome").replace("<int:number>", "1")
-    url = url.replace("<int:pk>", "1")
+    url = url.replace("<int:pk>", "1").replace("<slug:name>", "account-1")
 
     response = getattr(client, method)(url)
 

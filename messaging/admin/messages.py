@@ -9,20 +9,23 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
+from core.errors import DomainError
 from core.labels import label
 from core.previews import untrusted_html
-from messaging import search
+from messaging import scheduling, search
 from messaging.admin import attachments, filters
+from messaging.admin.cancelling import CancelMixin
 from messaging.admin.history import OUTCOME_COLORS
 from messaging.admin.reading import ReadOnlyAdmin, with_pk
 from messaging.admin.resending import ResendMixin
 from messaging.models import Message, Status
+from messaging.simulation import is_test
 from messaging.story import shown_status, tell
 
 STATUS_COLORS = {
@@ -33,13 +36,22 @@ STATUS_COLORS = {
     "sending": "info",
     "scheduled": "info",
 }
+FEEDBACK_COLORS = {
+    "deferred": "warning",
+    "delivered": "success",
+    "opened": "success",
+    "clicked": "success",
+    "bounced": "danger",
+    "unsubscribed": "warning",
+    "complained": "danger",
+}
 STATUS_WORDS = dict(Status.choices) | {"scheduled": _("scheduled"), "retrying": _("retrying")}
 
 
 @admin.register(Message)
-class MessageAdmin(attachments.AttachmentsMixin, ResendMixin, ReadOnlyAdmin):
+class MessageAdmin(attachments.AttachmentsMixin, CancelMixin, ResendMixin, ReadOnlyAdmin):
     list_display = [
-        *("accepted", "shown_status", "why", "to", "subject"),
+        *("accepted", "shown_status", "why_or_feedback", "to", "subject"),
         *("of_application", "by_sender", "over", "priority"),
     ]
     list_display_links = ["accepted", "subject"]
@@ -54,19 +66,20 @@ class MessageAdmin(attachments.AttachmentsMixin, ResendMixin, ReadOnlyAdmin):
         filters.ChannelFilter,
     ]
     list_fullwidth = True
-    search_help_text = _("Id, recipient, reference or provider's id, exactly")
+    search_help_text = _("Id, recipient, reference, provider's id or batch")
+    actions_detail = ["resend", "cancel"]
     change_form_outer_after_template = "messaging/admin/message.html"
     fieldsets = [
         (
             None,
             {
                 "fields": [
-                    ("shown_status", "feedback"),
+                    "state",
                     ("why", "reason_detail"),
                     ("all_to", "subject"),
                     ("application", "sender"),
                     ("channel", "lane"),
-                    "of_template",
+                    ("of_template", "of_batch"),
                     ("created_at", "finished_at"),
                     ("due_at", "expires_at"),
                 ]
@@ -84,6 +97,7 @@ class MessageAdmin(attachments.AttachmentsMixin, ResendMixin, ReadOnlyAdmin):
                     ("tries", "claims"),
                     ("unknown_resends", "lease_token"),
                     "leased_until",
+                    "mail_headers",
                     "metadata",
                 ],
             },
@@ -111,6 +125,23 @@ class MessageAdmin(attachments.AttachmentsMixin, ResendMixin, ReadOnlyAdmin):
         shown = shown_status(message, now=timezone.now())
         return label(STATUS_WORDS[shown], STATUS_COLORS.get(shown, ""))
 
+    @display(description=_("status"))
+    def state(self, message: Message) -> str:
+        """With what its provider reported later, and whether it was only simulated."""
+        labels = [self.shown_status(message), self._feedback(message)]
+        if is_test(message):
+            labels.append(label(gettext("test")))
+        return format_html_join(" ", "{}", ((each,) for each in labels if each))
+
+    @display(description=_("reason or feedback"))
+    def why_or_feedback(self, message: Message) -> str:
+        return self._feedback(message) or self.why(message)
+
+    def _feedback(self, message: Message) -> str:
+        if not message.feedback:
+            return ""
+        return label(message.get_feedback_display(), FEEDBACK_COLORS.get(message.feedback, ""))
+
     @display(description=_("reason"))
     def why(self, message: Message) -> str:
         return message.get_reason_display()
@@ -135,6 +166,11 @@ class MessageAdmin(attachments.AttachmentsMixin, ResendMixin, ReadOnlyAdmin):
     def over(self, message: Message) -> str:
         return message.get_channel_display()
 
+    @display(description=_("further headers"), empty_value="-")
+    def mail_headers(self, message: Message) -> str | None:
+        headers = message.content.get("headers", {})
+        return "\n".join(f"{name}: {value}" for name, value in headers.items()) or None
+
     @display(description=_("template"), empty_value="-")
     def of_template(self, message: Message) -> SafeString | None:
         """The version that it was rendered from, with the way there."""
@@ -150,6 +186,13 @@ class MessageAdmin(attachments.AttachmentsMixin, ResendMixin, ReadOnlyAdmin):
             return format_html("{}", words)
         return format_html('<a class="text-link" href="{}">{}</a>', url, words)
 
+    @display(description=_("batch"), empty_value="-")
+    def of_batch(self, message: Message) -> SafeString | None:
+        if message.batch_id is None:
+            return None
+        url = reverse("admin:messaging_batch_change", args=[message.batch_id])
+        return format_html('<a class="text-link" href="{}">{}</a>', url, message.batch_id)
+
     @display(description=_("priority"))
     def priority(self, message: Message) -> str:
         return message.get_lane_display()
@@ -163,6 +206,20 @@ class MessageAdmin(attachments.AttachmentsMixin, ResendMixin, ReadOnlyAdmin):
                 lines.append(shown if role == "to" else f"{role.replace('_', '-')}: {shown}")
         return "\n".join(lines) or message.recipient
 
+    # --- cancel ----------------------------------------------------------------------------------
+
+    def messages_of(self, pk: UUID) -> QuerySet[Message]:
+        return Message.objects.filter(pk=pk)
+
+    def cancel_messages_of(self, pk: UUID, request: HttpRequest) -> int:
+        message, now = Message.objects.get(pk=pk), timezone.now()
+        try:
+            scheduling.cancel(message=message, now=now, actor_id=request.user.pk)
+        except DomainError:
+            # A worker has it, or it was cancelled.
+            return 0
+        return 1
+
     # --- one message -----------------------------------------------------------------------------
 
     def change_view(self, request, object_id, form_url="", extra_context=None):
@@ -173,13 +230,16 @@ class MessageAdmin(attachments.AttachmentsMixin, ResendMixin, ReadOnlyAdmin):
         return super().change_view(request, object_id, form_url, extra_context)
 
     def _told(self, message: Message) -> dict[str, Any]:
+        colors = STATUS_COLORS | FEEDBACK_COLORS
+        files = attachments.shown(message)
         return {
-            "steps": [(step, STATUS_COLORS.get(step.status, "")) for step in tell(message)],
+            "steps": [(step, colors.get(step.status, "")) for step in tell(message)],
             "attempts": [
                 (attempt, OUTCOME_COLORS.get(attempt.outcome or "open", ""))
                 for attempt in message.attempts.select_related("sender").order_by("started_at")
             ],
-            "attachments": attachments.shown(message),
+            "attachments": files,
+            "has_images": any(file.content_id for file in files),
             "events": message.events.select_related("actor").order_by("at"),
             "has_html": bool(message.content.get("html")),
             "text": message.content.get("text", ""),

@@ -96,5 +96,10 @@ class ChoiceFilter(SimpleListFilter):
         raise NotImplementedError
 
 
+def without_button(buttons: list[Any], name: str) -> list[Any]:
+    """Of a page's buttons those that are not called `name`."""
+    return [button for button in buttons if not button.action_name.endswith(f"_{name}")]
+
+
 def with_pk(rows: QuerySet[Any], pks: set[UUID]) -> QuerySet[Any]:
     return rows.filter(pk__in=pks) if pks else rows.none()

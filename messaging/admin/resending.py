@@ -21,6 +21,7 @@ from unfold.widgets import UnfoldBooleanWidget
 from core.clock import database_clock
 from messaging import resending, search
 from messaging.admin import resending_words as words
+from messaging.admin.reading import without_button
 from messaging.models import Message, Reason, Status
 
 # Selected messages that one confirmation sends again.
@@ -47,10 +48,11 @@ class ResendMixin(ModelAdmin):
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         """The button stands only where it would do something."""
         movable = Message.objects.filter(status__in=[Status.FAILED, Status.UNKNOWN])
+        buttons = super().get_actions_detail(request, object_id)
         pk = search.as_uuid(str(object_id))
-        if pk is None or not movable.filter(pk=pk).exists():
-            return []
-        return super().get_actions_detail(request, object_id)
+        if pk is not None and movable.filter(pk=pk).exists():
+            return buttons
+        return without_button(buttons, "resend")
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """The button of the list takes the list's filters along."""

@@ -46,6 +46,10 @@ class SuppressionForm(forms.ModelForm):
     class Meta:
         model = Suppression
         fields = ["channel", "address", "application", "reason", "note", "expires_at"]
+        help_texts = {
+            "application": _("Empty: no application writes to it."),
+            "expires_at": _("Empty: it holds until it is removed."),
+        }
 
     def clean_address(self) -> str:
         try:
@@ -145,7 +149,7 @@ class SuppressionAdmin(ReadOnlyAdmin):
     @display(description=_("until"))
     def until(self, row: Suppression) -> str:
         if row.expires_at is None:
-            return gettext("removed")
+            return gettext("for good")
         until = date_format(timezone.localtime(row.expires_at), "Y-m-d H:i")
         return label(gettext("expired"), "") if row.expires_at <= timezone.now() else until
 

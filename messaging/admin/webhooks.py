@@ -39,6 +39,7 @@ class EndpointForm(forms.ModelForm):
     class Meta:
         model = WebhookEndpoint
         fields = ["application", "url", "description", "events"]
+        help_texts = {"url": _("https, at a public address; docs/webhooks.md says what else.")}
 
     def clean_url(self) -> str:
         url: str = self.cleaned_data["url"]

@@ -50,6 +50,7 @@ from messaging.channels.base import (
     Refusal,
     SenderFailure,
 )
+from messaging.channels.mail_headers import words_of
 from messaging.channels.mime import check_person
 from messaging.channels.mime_words import BREAKING
 from messaging.channels.reports import News
@@ -249,7 +250,7 @@ class AnymailEmail(ChannelAdapter):
             cc=[_written(*person) for person in content.cc],
             bcc=[_written(*person) for person in content.bcc],
             reply_to=[_written(*person) for person in content.reply_to],
-            headers={"Message-ID": outbound.message_id},
+            headers={"Message-ID": outbound.message_id} | self._headers(content.headers),
         )
         if self.option("backend") not in WITHOUT_METADATA:
             message.metadata = {"attempt_id": outbound.attempt_id}  # type: ignore[attr-defined]
@@ -258,6 +259,17 @@ class AnymailEmail(ChannelAdapter):
         for attachment in outbound.attachments:
             message.attach(as_mime(attachment, is_shown=bool(content.html)))
         return message
+
+    def _headers(self, given: dict[str, str]) -> dict[str, str]:
+        """ASCII as it is; other text in encoded words, which most providers do not make of it.
+        Raises `ValueError` for a header that callers may not give."""
+        words = {name: " ".join(words_of(name, value)) for name, value in given.items()}
+        # Brevo would decode them and send 8 bits: with the bare text, Anymail refuses the message.
+        is_bare = self.option("backend") == "brevo"
+        return {
+            name: value if is_bare or value.isascii() else words[name]
+            for name, value in given.items()
+        }
 
     def _read_status(self, message: Any, outbound: Outbound) -> Receipt:
         status = message.anymail_status

@@ -55,6 +55,8 @@ class EmailContent:
     bcc: list[tuple[str, str]] = field(default_factory=list)
     reply_to: list[tuple[str, str]] = field(default_factory=list)
     attachments: Sequence[StoredFile] = ()
+    # Further headers by their names, of those in `mail_headers`.
+    headers: dict[str, str] = field(default_factory=dict)
 
     def recipients(self) -> list[tuple[str, str]]:
         """`(position, address)` of the envelope, in order, no address twice: `to/0`, `cc/1`, …"""
@@ -149,7 +151,8 @@ class DeliveryError(Exception):
         words: str = "",
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(f"{kind} at {phase or 'call'}: {code} {without_code(code, words)}".strip())
+        theirs = f"{code} {without_code(code, words)}".strip()
+        super().__init__(f"{kind} at {phase or 'call'}: {theirs}")
         self.kind = kind
         self.phase = phase
         self.code = code

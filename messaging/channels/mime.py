@@ -13,6 +13,7 @@ from email.utils import format_datetime
 from functools import lru_cache
 
 from messaging.channels.base import Outbound
+from messaging.channels.mail_headers import words_of
 from messaging.channels.mime_parts import parts
 from messaging.channels.mime_words import LINE, encoded_words, unbroken
 
@@ -27,7 +28,8 @@ def serialize(outbound: Outbound, *, from_name: str, from_address: str, date: da
     """RFC 5322 with CRLF line ends. Bcc is in the envelope only.
 
     Raises `ValueError` for what cannot be written: an address that would not stay one, a line break
-    or NUL in a header, half a surrogate pair, an attachment that cannot be described.
+    or NUL in a header, a header that callers may not give, half a surrogate pair, an attachment
+    that cannot be described.
     """
     content = outbound.content
     for _, address in content.recipients():
@@ -37,11 +39,13 @@ def serialize(outbound: Outbound, *, from_name: str, from_address: str, date: da
         if people:
             lines.append(_folded(header, _people(people)))
     lines.append(_folded("Subject", _text(content.subject)))
+    lines += [_folded(name, words_of(name, value)) for name, value in content.headers.items()]
+    if all(name.lower() != "auto-submitted" for name in content.headers):
+        lines.append("Auto-Submitted: auto-generated")
     lines += [
         f"Date: {_date(date.replace(microsecond=0))}",
         f"Message-ID: {unbroken(outbound.message_id)}",
         f"X-Notification-Attempt: {unbroken(outbound.attempt_id)}",
-        "Auto-Submitted: auto-generated",
         "MIME-Version: 1.0",
         "",
     ]

@@ -15,6 +15,7 @@ from core.serializers import (
 from messaging.batches import MAX_ITEMS, counts_of
 from messaging.fields import KeyField
 from messaging.models import Batch, ChannelChoices
+from messaging.serializers.headers import merged_headers
 from messaging.serializers.sending import EmailRequest
 from messaging.story import SHOWN_STATUSES
 from templates_app.fields import CodeField
@@ -43,8 +44,8 @@ class DefaultsField(serializers.DictField):
         "minItems": 1,
         "maxItems": MAX_ITEMS,
         "items": {"type": "object", "additionalProperties": True},
-        "description": "Each with the fields of a single send. `variables` and `metadata` are "
-        "added to those of `defaults`.",
+        "description": "Each with the fields of a single send. `variables`, `metadata` and "
+        "`headers` are added to those of `defaults`.",
     }
 )
 class ItemsField(serializers.ListField):
@@ -98,6 +99,9 @@ def _wish(common: dict[str, Any], item: Any) -> EmailRequest | DomainError:
         ours, theirs = common.get(name), item.get(name)
         if isinstance(ours, dict) and isinstance(theirs, dict):
             merged[name] = ours | theirs
+    ours, theirs = common.get("headers"), item.get("headers")
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        merged["headers"] = merged_headers(ours, theirs)
     return EmailRequest(data=merged)
 
 

@@ -140,6 +140,7 @@ class MessageDetail(MessageSummary):
     cc = serializers.SerializerMethodField()
     bcc = serializers.SerializerMethodField()
     reply_to = serializers.SerializerMethodField()
+    headers = serializers.SerializerMethodField(help_text="Those that were given with it.")
     html = serializers.SerializerMethodField()
     text = serializers.SerializerMethodField()
     attachments = serializers.SerializerMethodField()
@@ -152,6 +153,7 @@ class MessageDetail(MessageSummary):
             "cc",
             "bcc",
             "reply_to",
+            "headers",
             "html",
             "text",
             "attachments",
@@ -169,6 +171,10 @@ class MessageDetail(MessageSummary):
 
     def get_reply_to(self, message: Message) -> list[str]:
         return _written(message.content.get("reply_to", ()))
+
+    def get_headers(self, message: Message) -> dict[str, str]:
+        headers: dict[str, str] = message.content.get("headers", {})
+        return headers
 
     def get_html(self, message: Message) -> str:
         return str(message.content.get("html", ""))
@@ -219,7 +225,7 @@ class AttemptSerializer(serializers.Serializer[Any]):
 
 class EntrySerializer(serializers.Serializer[Any]):
     at = serializers.DateTimeField()
-    kind = serializers.ChoiceField(choices=["accepted", "attempt", *Event.Kind.values])
+    kind = serializers.ChoiceField(choices=["accepted", "attempt", "feedback", *Event.Kind.values])
     status = serializers.CharField(help_text="What it became by this; empty if it stayed.")
     detail = serializers.CharField(help_text="For people.")
     attempt = AttemptSerializer(allow_null=True)
@@ -230,7 +236,9 @@ class TimelineSerializer(serializers.Serializer[Any]):
     id = serializers.UUIDField(source="message.pk")
     status = serializers.SerializerMethodField()
     next_at = serializers.DateTimeField(
-        allow_null=True, help_text="When it is sent or tried next; null when it is over."
+        allow_null=True,
+        help_text="When it is sent or tried next, and of an `unknown` one when that is decided; "
+        "null when it is over or under way.",
     )
     entries = EntrySerializer(many=True)
 

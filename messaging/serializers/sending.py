@@ -28,6 +28,7 @@ from messaging.intake import Handling
 from messaging.models import Lane, Policy
 from messaging.serializers import conditions
 from messaging.serializers.attachments import AttachmentIdsField
+from messaging.serializers.headers import HeadersField
 from messaging.story import SHOWN_STATUSES, shown_status
 from templates_app.fields import CodeField, LocaleField, VariablesField
 from templates_app.sending import Wanted
@@ -195,6 +196,12 @@ class EmailRequest(HandlingRequest):
         help_text="Ids of uploaded files; with a `content_id`, HTML may show one as `cid:…`.",
     )
 
+    headers = HeadersField(
+        required=False,
+        help_text="Further headers of the mail, for example `List-Unsubscribe`: those that "
+        "docs/api.md names, and your own as `X-…`.",
+    )
+
     def misfits(self, data: dict[str, Any]) -> dict[str, list[serializers.ErrorDetail]]:
         return super().misfits(data) | _misfits(data)
 
@@ -220,6 +227,7 @@ class EmailRequest(HandlingRequest):
             subject=data.get("subject", ""),
             html=content if is_html else "",
             text=data.get("text", "") if is_html else content,
+            headers=data.get("headers", {}),
         )
 
     def wanted_template(self) -> Wanted | None:

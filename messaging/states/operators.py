@@ -1,7 +1,7 @@
 """The moves of people."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from django.db import transaction
@@ -65,10 +65,15 @@ def reschedule(message_id: UUID, *, due_at: datetime, now: datetime, actor_id: i
                 message_id=message_id,
                 kind=Event.Kind.RESCHEDULED,
                 at=now,
-                details={"from": was_at.isoformat(), "to": due_at.isoformat()},
+                details={"from": _told(was_at), "to": _told(due_at)},
                 actor_id=actor_id,
             )
     return was_at is not None
+
+
+def _told(moment: datetime) -> str:
+    """As the API writes times."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def cancel_some_of(batch_id: UUID, *, limit: int, now: datetime, actor_id: int | None) -> int:

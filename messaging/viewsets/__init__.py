@@ -1,6 +1,7 @@
 from messaging.viewsets.attachments import AttachmentViewSet
 from messaging.viewsets.batches import BatchViewSet
 from messaging.viewsets.messages import MessageViewSet
+from messaging.viewsets.senders import SenderViewSet
 from messaging.viewsets.sending import EmailViewSet
 from messaging.viewsets.suppressions import SuppressionViewSet
 
@@ -9,5 +10,6 @@ __all__ = [
     "BatchViewSet",
     "EmailViewSet",
     "MessageViewSet",
+    "SenderViewSet",
     "SuppressionViewSet",
 ]

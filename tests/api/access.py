@@ -15,6 +15,7 @@ from templates_app.models import Template
 from tests.factories import (
     make_batch,
     make_message,
+    make_sender,
     make_suppression,
     make_template,
     make_version,
@@ -51,6 +52,18 @@ def message(key: ApiKey, **overrides: Any) -> Message:
     times = {"created_at": now, "due_at": now, "expires_at": now + timedelta(days=1)}
     fields = times | {"application": key.application, "reference": f"mark-of-{key.pk}"} | overrides
     return make_message(**fields)
+
+
+def sender(key: ApiKey) -> Any:
+    """One that is reserved for the key's application."""
+    made = make_sender(name=f"mark-of-{key.pk}")
+    made.applications.add(key.application)
+    return made
+
+
+def one_sender(key: ApiKey) -> Asked:
+    row = sender(key)
+    return Asked(f"senders/{row.name}", None, MISSING, row.name, row)
 
 
 def template(key: ApiKey, *, drafts: int = 0, published: int = 0) -> Template:
@@ -240,6 +253,8 @@ ROUTES: dict[str, dict[str, Maker]] = {
     "templates/<str:code>/versions/<int:number>/publish": {
         "post": of_template("/versions/1/publish", {}, drafts=1)
     },
+    "senders": {"get": listing("senders", sender)},
+    "senders/<slug:name>": {"get": one_sender},
 }
 # Who asks here has no token yet; `tests/accounts/test_token_api.py` is about it.
 WITHOUT_TOKEN = {"auth/token": {"post"}}

@@ -88,6 +88,7 @@ _RULES = {
         )
     ),
 }
+_OF_HEADERS = {"header_not_allowed", "duplicate", "not_ascii"}
 # Refusals by what was stored before; and long fields, each allowed, that are too much together.
 _STATES = {"idempotency_key_reused", "payload_too_large", "recipient_suppressed"}
 
@@ -111,4 +112,6 @@ def _is_known(pointer: str, code: str) -> bool:
     # What each variable must be is the template's to say, and what an item of a batch lacks, its
     # defaults may give.
     is_open = pointer.startswith(("/variables/", "/template_variables/", "/items/"))
-    return is_open or (pointer, code) in _RULES or ("*", code) in _RULES
+    # So are the names of headers: some belong to others, and two spellings are one.
+    is_header = pointer.startswith("/headers/") and code in _OF_HEADERS
+    return is_open or is_header or (pointer, code) in _RULES or ("*", code) in _RULES

@@ -3,6 +3,11 @@
 import os
 import re
 import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from standardwebhooks.webhooks import Webhook
 
 from core.errors import Code
 from tests.api.document import FILE
@@ -16,7 +21,7 @@ def blocks() -> list[str]:
     return [block for block in found if "curl" in block]
 
 
-def test_every_call_works_as_it_stands(server: ApiServer):
+def test_every_call_works_as_it_stands(server: ApiServer, tmp_path: Path):
     environment = {
         "PATH": os.environ["PATH"],
         "BASE": f"http://{server.bind}/api/v1",
@@ -32,6 +37,7 @@ def test_every_call_works_as_it_stands(server: ApiServer):
         done = subprocess.run(
             ["bash", "-c", script],
             env=environment | {"ID": message_id},
+            cwd=tmp_path,
             capture_output=True,
             text=True,
             timeout=60,
@@ -39,6 +45,24 @@ def test_every_call_works_as_it_stands(server: ApiServer):
         )
 
         assert done.returncode == 0, block + done.stdout + done.stderr
+
+
+def test_its_check_of_a_signature_takes_ours_and_no_other():
+    (code,) = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    check, secret, body = names["is_from_the_platform"], "whsec_" + "QUJD" * 8, b'{"a": 1}'
+    now = datetime.now(UTC)
+    headers = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": "v1,bm8= " + Webhook(secret).sign("msg_1", now, body.decode()),
+    }
+
+    assert check(secret, headers, body)
+    assert not check(secret, headers, body + b" ")
+    assert not check("whsec_" + "QUJE" * 8, headers, body)
+    assert not check(secret, headers | {"webhook-timestamp": "1"}, body)
 
 
 def test_every_code_that_it_names_is_one():

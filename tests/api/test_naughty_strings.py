@@ -162,6 +162,10 @@ SHOWN: dict[str, tuple[Placing, Any]] = {
     "to": (_named("to"), _name_in("To")),
     "cc": (_named("cc"), _name_in("Cc")),
     "reply_to": (_named("reply_to"), _name_in("Reply-To")),
+    "header": (
+        lambda letter, text: letter | {"headers": {"X-Note": text}},
+        lambda data: text_header(data, "X-Note"),
+    ),
     "variable in a subject": (
         lambda letter, text: {
             "to": "ann@example.com",
@@ -220,5 +224,7 @@ def as_arrives(field: str, text: str) -> set[str]:
         name = text.strip(" ")
         quoted = name[1:-1].replace('\\"', '"').replace("\\\\", "\\")
         return {name, quoted} if len(name) > 1 and name[0] == name[-1] == '"' else {name}
+    if field == "header":
+        return {text.strip()}
     # Space around what a template made goes away.
     return {text, text.strip()} if field.startswith("variable") else {text}

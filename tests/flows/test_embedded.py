@@ -107,7 +107,7 @@ def test_the_printed_curl_lines_work_as_they_stand(tmp_path):
     )
     assert accepted["status"] == by_template["status"] == "pending"
     assert by_template["warnings"] == []
-    assert listed["results"][-1]["reference"] == "make run"
+    assert listed["results"][-1]["reference"].startswith("make run")
 
 
 def test_an_uploaded_file_arrives_in_the_mailbox(tmp_path):

@@ -1,6 +1,7 @@
 """Limits over several web processes, tokens over a change of keys, ids over process borders."""
 
 import json
+import secrets
 import socket
 import time
 import urllib.error
@@ -52,7 +53,13 @@ def start(production: Production, metrics: Any, **extra: str) -> None:
 
 
 def send(production: Production, token: str, **headers: str) -> tuple[int, dict[str, Any], Any]:
-    body = {"to": "ann@example.com", "subject": "Limits", "content": "<p>Hi</p>"}
+    # Each differs from every other.
+    body = {
+        "to": "ann@example.com",
+        "subject": "Limits",
+        "content": "<p>Hi</p>",
+        "reference": secrets.token_hex(8),
+    }
     request = urllib.request.Request(
         f"http://{production.bind}{SEND}",
         json.dumps(body).encode(),

@@ -30,7 +30,7 @@ def test_every_operation_has_429_and_the_headers(name, operation):
 def test_the_headers_are_described():
     headers = DOCUMENT["components"]["headers"]
 
-    assert set(headers) == {"X-Request-ID", "Retry-After", "RateLimit", "RateLimit-Policy"}
+    assert {"X-Request-ID", "Retry-After", "RateLimit", "RateLimit-Policy"} <= set(headers)
 
 
 def test_every_setting_is_documented():

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from core.ids import lowest_uuid7
-from messaging import search
+from messaging import search, simulation
 from messaging.models import Attempt, Message, OtherRecipient, Status
 from tests.conftest import browser_of
 from tests.factories import (
@@ -343,3 +343,16 @@ def test_a_preview_may_stand_in_a_frame_of_ours_and_other_pages_in_none(operator
 
     assert operator.get("/docs")["X-Frame-Options"] == "DENY"
     assert operator.get(preview)["X-Frame-Options"] == "SAMEORIGIN"
+
+
+def test_list_and_page_say_what_was_reported_and_the_page_what_was_only_a_test(operator):
+    simulator = simulation.simulator_id()
+    message = make_message(status="success", feedback="bounced", only_sender_id=simulator)
+
+    changelist = operator.get(LIST).context["cl"]
+    (row,) = changelist.result_list
+    shown = changelist.model_admin.state(message)
+
+    assert "bounced" in changelist.model_admin.why_or_feedback(row)
+    assert all(words in shown for words in ("success", "bounced", "test"))
+    assert shown in operator.get(url_of(message)).content.decode()

@@ -216,12 +216,27 @@ def test_another_content_type_is_415(api, kind):
     response = api.post(URL, b"{}", content_type=kind)
 
     assert (response.status_code, response.json()["code"]) == (415, "unsupported_media_type")
+    assert response.json()["detail"].endswith("Send application/json.")
 
 
 def test_a_method_that_is_not_there_is_405(api):
     response = api.get(URL)
 
     assert (response.status_code, response.json()["code"]) == (405, "method_not_allowed")
+    assert response.json()["detail"].endswith("This path takes POST.")
+
+
+def test_whoever_chooses_what_there_is_not_is_told_what_there_is(api):
+    (error,) = api.post(URL, LEAST | {"priority": "urgent"}).json()["errors"]
+
+    assert error["pointer"] == "/priority"
+    assert error["detail"] == "It must be one of: high, normal, bulk."
+
+
+def test_a_body_that_is_no_object_is_told_so(api):
+    (error,) = api.post(URL, [1]).json()["errors"]
+
+    assert error["detail"] == "It must be a JSON object: names and values."
 
 
 def test_an_unknown_path_is_a_problem_too(api):

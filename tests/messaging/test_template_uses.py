@@ -51,7 +51,7 @@ def test_a_test_waits_for_its_sender_and_does_not_go_to_another(adapter):
 
     message = Message.objects.get(pk=pk)
     assert (message.status, message.reason) == ("pending", "no_sender")
-    assert "other: another sender is tested with this message" in message.reason_detail
+    assert "other: this message is bound to another sender" in message.reason_detail
 
 
 def test_without_a_sender_the_pool_chooses(adapter):

@@ -4,9 +4,10 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from messaging.channels.base import SenderFailure, TemporaryFailure
+from messaging.channels.base import OutcomeUnknown, SenderFailure, TemporaryFailure
 from messaging.models import Attempt, Event, Fingerprint, IdempotencyKey, Message
-from tests.factories import NOON, drain, make_message, make_sender, make_version
+from messaging.serializers.messages import EntrySerializer
+from tests.factories import NOON, drain, make_message, make_sender, make_version, reloaded
 
 URL = "/api/v1/messages/email/send"
 BODY = {"to": "ann@example.com", "subject": "Hello", "content": "<p>Hello</p>"}
@@ -49,6 +50,35 @@ def test_it_says_when_the_next_try_is_due(api, adapter):
     told = timeline(api, message)
     assert told["status"] == "retrying"
     assert datetime.fromisoformat(told["next_at"]) > NOON
+
+
+def test_without_an_answer_it_says_when_that_is_decided(api, adapter):
+    sender = make_sender()
+    adapter.failures = {sender.name: OutcomeUnknown("no_answer", phase="response", words="Silence")}
+    message = make_message(application=api.key.application)
+
+    drain()
+
+    told = timeline(api, message)
+    assert told["status"] == "unknown"
+    assert datetime.fromisoformat(told["next_at"]) > NOON
+    # No gap where the provider gave no code.
+    assert reloaded(message).reason_detail == "no_answer at response: Silence"
+
+
+def test_every_kind_of_entry_is_documented():
+    documented = EntrySerializer().fields["kind"].choices
+
+    assert set(documented) == {"accepted", "attempt", "feedback", *Event.Kind.values}
+
+
+def test_a_change_of_time_is_told_as_times_are_everywhere(api):
+    sent = api.post(URL, BODY | {"delay_seconds": 60}).json()
+    moved = api.post(f"/api/v1/messages/{sent['id']}/reschedule", {"delay_seconds": 120}).json()
+
+    entries = api.get(f"/api/v1/messages/{sent['id']}/timeline").json()["entries"]
+
+    assert entries[-1]["details"] == {"from": sent["due_at"], "to": moved["due_at"]}
 
 
 def test_it_says_what_a_message_waits_for(api):

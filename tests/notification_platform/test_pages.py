@@ -149,6 +149,8 @@ def test_every_operation_is_in_the_schema(client):
         "/api/v1/messages/{id}/resend",
         "/api/v1/messages/{id}/timeline",
         "/api/v1/messages/email/send",
+        "/api/v1/senders",
+        "/api/v1/senders/{name}",
         "/api/v1/suppressions",
         "/api/v1/suppressions/export",
         "/api/v1/suppressions/import",

@@ -42,11 +42,15 @@ def test_the_page_lists_name_size_type_and_digest(operator, message):
         assert attachment.content_type in shown
     assert "b&amp;Rechnung &amp; 发票.pdf" in shown
     assert "cid:logo" in shown
+    assert "Images that go with the mail stand below" in shown
     assert address(message, 1) in shown
 
 
 def test_a_page_without_files_has_no_such_card(operator):
-    assert "SHA-256" not in page(operator, make_message())
+    shown = page(operator, make_message())
+
+    assert "SHA-256" not in shown
+    assert "Images that go with the mail" not in shown
 
 
 def test_a_file_is_handed_out_to_be_kept_and_not_to_be_shown(operator, message):

@@ -179,8 +179,8 @@ def test_switched_on_again_it_gets_what_waited(receiver):
 @pytest.mark.parametrize(
     ("act", "words"),
     [
-        (Act.SILENCE, "No answer within 0.3 s."),
-        (Act.DRIP_HEADERS, "No answer within 0.3 s."),
+        (Act.SILENCE, "No answer within 1 s."),
+        (Act.DRIP_HEADERS, "No answer within 1 s."),
         (Act.CLOSE, "The answer broke off: RemoteDisconnected."),
         (Act.DRIP_BODY, "HTTP 500: b"),
         (Act.FLOOD, "HTTP 500: xxx"),
@@ -191,7 +191,8 @@ def test_switched_on_again_it_gets_what_waited(receiver):
 def test_whatever_an_endpoint_does_it_is_tried_again_and_the_log_says_why(
     receiver, monkeypatch, act, words
 ):
-    monkeypatch.setattr(calls, "SECONDS", 0.3)
+    # A busy machine takes some of it to connect.
+    monkeypatch.setattr(calls, "SECONDS", 1.0)
     row = make_delivery(make_endpoint(receiver.url).endpoint)
     receiver.script = [act]
 
