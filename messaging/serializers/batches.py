@@ -10,10 +10,10 @@ from core.errors import Code, DomainError, FieldError
 from core.serializers import (
     ErrorSerializer,
     StrictBooleanField,
-    StrictCharField,
     StrictSerializer,
 )
 from messaging.batches import MAX_ITEMS, counts_of
+from messaging.fields import KeyField
 from messaging.models import Batch, ChannelChoices
 from messaging.serializers.headers import merged_headers
 from messaging.serializers.sending import EmailRequest
@@ -64,7 +64,7 @@ class BatchRequest(StrictSerializer):
         default=PARTIAL,
         help_text="`partial` accepts what is right; `all_or_nothing` refuses all if one is wrong.",
     )
-    idempotency_key = StrictCharField(
+    idempotency_key = KeyField(
         required=False, max_length=255, help_text="As the header `Idempotency-Key`."
     )
     dry_run = StrictBooleanField(required=False, help_text="Check every item, and store nothing.")

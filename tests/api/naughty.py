@@ -30,14 +30,16 @@ def every_string() -> Iterator[str]:
         yield from items
 
 
-def share_of(number: int) -> list[str]:
-    """A third of them, for the field of this number: the fields of one route see all of them. Every
-    one for every field takes minutes: NAUGHTY=all."""
+def share_of(number: int, *, fields: int = 3) -> list[str]:
+    """A share of them, for the field of this number among so many of a route: they see all of them
+    together, each of them a third to an eighth. Every one for every field takes minutes:
+    NAUGHTY=all."""
     found = list(every_string())
     if os.environ.get("NAUGHTY") == "all":
         return found
+    step = max(3, min(8, fields))
     # The longest cost seconds each: once for each route.
-    return [text for text in found[number % 3 :: 3] if number < 3 or len(text) <= 20_000]
+    return [text for text in found[number % step :: step] if number < step or len(text) <= 20_000]
 
 
 def places(schema: dict[str, Any], components: dict[str, Any]) -> dict[str, Placing]:

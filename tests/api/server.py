@@ -37,8 +37,9 @@ class ApiServer(Installation):
             self.start_web()
             until(lambda: self.status_of("/health/live") == 200, seconds=60, what="up")
             self.tokens = [self.token(), self.token_of("neighbour")]
-            # What the examples of the pages name.
+            # What the examples of the pages name; the owner has them as his own, too.
             self.manage("import_templates", "--publish")
+            self.manage("import_templates", "--publish", "--application", "flows")
         except BaseException:
             self._end()
             raise
