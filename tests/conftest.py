@@ -1,3 +1,4 @@
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,19 @@ from messaging.channels import registry
 from templates_app.sending import ready_version
 from tests.factories import make_api_key, make_operator
 from tests.fakes import FakeEmail
+
+
+# Slow, and the database is no part of what they show.
+ONCE = ("tests/browser/", "tests/api/test_naughty")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The suite runs twice; some of it once, with PostgreSQL."""
+    if os.environ.get("SKIP_FLOWS") == "1":
+        for item in items:
+            if item.nodeid.startswith(ONCE):
+                item.add_marker(pytest.mark.skip(reason="runs once, with PostgreSQL"))
 
 
 @pytest.fixture(scope="session")
