@@ -17,7 +17,6 @@ from templates_app.sending import ready_version
 from tests.factories import make_api_key, make_operator
 from tests.fakes import FakeEmail
 
-
 # Slow, and the database is no part of what they show.
 ONCE = ("tests/browser/", "tests/api/test_naughty")
 
