@@ -79,7 +79,8 @@ _RULES = {
     *(("/subject", code) for code in ("blank", "too_large", "long", "control_characters")),
     *(("/body", code) for code in ("blank", "too_large", "control_characters")),
     ("/text", "control_characters"),
-    ("/variables", "max_length"),
+    # And what it makes of the variables: one line again.
+    *(("/variables", c) for c in ("blank", "too_large", "max_length", "control_characters")),
     *(
         ("*", code)
         for code in (
