@@ -17,17 +17,25 @@ from templates_app.sending import ready_version
 from tests.factories import make_api_key, make_operator
 from tests.fakes import FakeEmail
 
-# Slow, and the database is no part of what they show.
-ONCE = ("tests/browser/", "tests/api/test_naughty")
+# Slow, and the database is no part of what they show, or not much: of the suite's two runs these
+# are in one.
+WITH_POSTGRESQL = ("tests/browser/", "tests/api/test_naughty")
+WITH_SQLITE = (
+    *("tests/bench/", "tests/test_architecture.py"),
+    *(f"tests/templates_app/test_{name}.py" for name in ("hostile", "safe_places", "language")),
+    *("tests/templates_app/test_markup.py", "tests/limits/test_tallies.py"),
+    *("tests/messaging/channels/test_mime", "tests/messaging/channels/test_crash_points.py"),
+)
+ELSEWHERE = {"sqlite": WITH_POSTGRESQL, "postgresql": WITH_SQLITE}
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The suite runs twice; some of it once, with PostgreSQL."""
-    if os.environ.get("SKIP_FLOWS") == "1":
-        for item in items:
-            if item.nodeid.startswith(ONCE):
-                item.add_marker(pytest.mark.skip(reason="runs once, with PostgreSQL"))
+    """SUITE_RUN is set by `run_suite`; without it everything runs."""
+    elsewhere = ELSEWHERE.get(os.environ.get("SUITE_RUN", ""), ())
+    for item in items:
+        if elsewhere and item.nodeid.startswith(elsewhere):
+            item.add_marker(pytest.mark.skip(reason="is in the suite's other run"))
 
 
 @pytest.fixture(scope="session")

@@ -52,11 +52,16 @@ def main(arguments: list[str]) -> int:
 def run_pytest(arguments: list[str], environment: dict[str, str]) -> int:
     if not environment["DATABASE_URL"]:
         del environment["DATABASE_URL"]
+        environment["SUITE_RUN"] = "sqlite"
         # Flows and faults bring their own database: once is enough.
         environment["SKIP_FLOWS"] = "1"
+    else:
+        environment["SUITE_RUN"] = "postgresql"
     # By file, so that flows and faults start their processes once: with pytest 9.2 `loadgroup` of
-    # xdist 3.8 groups nothing.
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", *arguments]
+    # xdist 3.8 groups nothing. As they come: sorted by their number of tests, the one that fuzzes
+    # for minutes would begin when all others are through.
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile"]
+    command += ["--no-loadscope-reorder", *arguments]
     status = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
     # 5: nothing was chosen, as with -k for one database's tests.
     return 0 if status == 5 and arguments else status
