@@ -11,7 +11,7 @@ from tests.api.server import ApiServer
 
 @pytest.mark.timeout(1800)
 def test_the_api_keeps_what_its_document_promises(server: ApiServer):
-    examples = int(os.environ.get("FUZZ_EXAMPLES", "200"))
+    examples = int(os.environ.get("FUZZ_EXAMPLES", "100"))
 
     done = fuzz(server, examples=examples, arguments=[])
 
