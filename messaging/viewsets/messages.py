@@ -13,8 +13,9 @@ from rest_framework.viewsets import GenericViewSet
 
 from accounts.authentication import caller_of
 from accounts.models import Scope
-from core.errors import Code, FieldError
+from core.errors import Code
 from core.problems import PROBLEM, ProblemError
+from core.queries import read_query
 from core.schema import body_example
 from core.serializers import ProblemSerializer
 from messaging import by_template, resending, scheduling, search, simulation
@@ -36,7 +37,6 @@ from templates_app.models import TEXTS_OF_A_VERSION
 CONFLICT = OpenApiResponse(
     ProblemSerializer, description="It is in a state that does not allow this; `detail` says which."
 )
-PAGE_PARAMETERS = frozenset({"page", "page_size", "cursor"})
 
 
 @extend_schema_view(
@@ -81,17 +81,9 @@ class MessageViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericVi
     def filter_queryset(self, queryset: Any) -> Any:
         if self.action != "list":
             return queryset
-        asked = MessageQuery(
-            data={
-                name: value
-                for name, value in self.request.query_params.items()
-                if name not in PAGE_PARAMETERS
-            }
-        )
-        if not asked.is_valid():
-            raise _parameter_problem(asked.errors)
-        queryset = filter_messages(queryset, asked.validated_data)
-        if code := asked.validated_data.get("template"):
+        asked = read_query(self.request, MessageQuery)
+        queryset = filter_messages(queryset, asked)
+        if code := asked.get("template"):
             self.versions = by_template.used_versions(
                 code, application_id=caller_of(self.request).application_id
             )
@@ -218,14 +210,3 @@ def filter_messages(queryset: QuerySet[Message], asked: dict[str, Any]) -> Query
     if before := asked.get("created_before"):
         queryset = queryset.filter(search.created_before(before))
     return queryset
-
-
-def _parameter_problem(errors: Any) -> ProblemError:
-    return ProblemError(
-        Code.INVALID_REQUEST,
-        errors=tuple(
-            FieldError(f"?{name}", str(detail.code), str(detail))
-            for name, details in errors.items()
-            for detail in details
-        ),
-    )

@@ -17,6 +17,7 @@ from accounts.models import Scope
 from core.errors import Code, FieldError
 from core.parsing import StrictJSONParser
 from core.problems import ProblemError
+from core.queries import read_query
 from core.schema import body_example
 from messaging import suppressions
 from messaging.models import ChannelChoices, Suppression
@@ -29,11 +30,9 @@ from messaging.serializers.suppressions import (
 )
 from messaging.suppression_files import Parsed, parse_csv, parse_items, write_csv
 
-PAGE_PARAMETERS = frozenset({"page", "page_size", "cursor"})
-
 
 class CsvParser(BaseParser):
-    """Text in UTF-8, as large as a JSON body may be."""
+    """Text in UTF-8, as large as a JSON body may be; read as `Parsed`."""
 
     media_type = "text/csv"
 
@@ -56,7 +55,7 @@ class CsvParser(BaseParser):
                 Code.INVALID_REQUEST,
                 errors=(FieldError("", "unstorable_character", "It holds a NUL character."),),
             )
-        return text
+        return parse_csv(text)
 
 
 class CsvRenderer(JSONRenderer):
@@ -92,23 +91,7 @@ class SuppressionViewSet(mixins.ListModelMixin, GenericViewSet[Suppression]):
         return suppressions.visible_to(caller_of(self.request).application_id)
 
     def filter_queryset(self, queryset: Any) -> Any:
-        asked = SuppressionQuery(
-            data={
-                name: value
-                for name, value in self.request.query_params.items()
-                if name not in PAGE_PARAMETERS
-            }
-        )
-        if not asked.is_valid():
-            raise ProblemError(
-                Code.INVALID_REQUEST,
-                errors=tuple(
-                    FieldError(f"?{name}", str(detail.code), str(detail))
-                    for name, details in asked.errors.items()
-                    for detail in details
-                ),
-            )
-        return queryset.filter(**asked.validated_data)
+        return queryset.filter(**read_query(self.request, SuppressionQuery))
 
     @extend_schema(
         operation_id="list_suppressions",
@@ -229,8 +212,8 @@ class SuppressionViewSet(mixins.ListModelMixin, GenericViewSet[Suppression]):
 
 
 def _parsed(data: Any) -> Parsed:
-    if isinstance(data, str):
-        return parse_csv(data)
+    if isinstance(data, Parsed):
+        return data
     if isinstance(data, list):
         return parse_items(data)
     raise ProblemError(

@@ -11,9 +11,9 @@ from rest_framework.viewsets import GenericViewSet
 
 from accounts.authentication import caller_of
 from accounts.models import Scope
-from core.errors import Code, FieldError
 from core.ids import lowest_uuid7
-from core.problems import PROBLEM, ProblemError
+from core.problems import PROBLEM
+from core.queries import read_query
 from core.schema import body_example
 from core.serializers import ProblemSerializer
 from messaging.callbacks import endpoints
@@ -29,7 +29,6 @@ from messaging.webhook_api.serializers import (
     RotationRequest,
 )
 
-PAGE_PARAMETERS = frozenset({"page", "page_size", "cursor"})
 CONFLICTS = OpenApiResponse(
     ProblemSerializer, description="Its state does not allow this; `detail` says which."
 )
@@ -47,23 +46,6 @@ class _OfWebhooks(GenericViewSet[Any]):
 
     def endpoint(self) -> WebhookEndpoint:
         return endpoints.find(self.application_id(), self.kwargs["pk"])
-
-    def query(self, kind: Any) -> dict[str, Any]:
-        """The query parameters that `kind` knows. Raises `ProblemError` for others."""
-        parameters = self.request.query_params.items()
-        asked = kind(
-            data={name: value for name, value in parameters if name not in PAGE_PARAMETERS}
-        )
-        if not asked.is_valid():
-            raise ProblemError(
-                Code.INVALID_REQUEST,
-                errors=tuple(
-                    FieldError(f"?{name}", str(detail.code), str(detail))
-                    for name, details in asked.errors.items()
-                    for detail in details
-                ),
-            )
-        return dict(asked.validated_data)
 
 
 class EndpointViewSet(_OfWebhooks):
@@ -197,7 +179,7 @@ class DeliveryViewSet(_OfWebhooks):
         tags=["webhooks"],
     )
     def list(self, request: Request, pk: UUID) -> Response:
-        asked = self.query(DeliveryQuery)
+        asked = read_query(self.request, DeliveryQuery)
         rows = WebhookDelivery.objects.filter(endpoint=self.endpoint())
         if "status" in asked:
             rows = rows.filter(state=asked["status"])

@@ -8,8 +8,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from accounts.authentication import caller_of
 from accounts.models import ApiKey
-from core.errors import Code, FieldError
-from core.problems import ProblemError
+from core.queries import read_query
 from core.serializers import ProblemSerializer
 from templates_app import lookup
 from templates_app.models import Template
@@ -18,7 +17,6 @@ from templates_app.serializers import (
     LocaleQuery,
 )
 
-PAGE_PARAMETERS = frozenset({"page", "page_size", "cursor"})
 CONFLICTS = OpenApiResponse(
     ProblemSerializer, description="Its state does not allow this; `detail` says which."
 )
@@ -41,30 +39,12 @@ class OfTemplates(GenericViewSet[Any]):
         )
         return Author(f"{key.application.name}: {key.name}")
 
-    def query(self, kind: type[serializers.Serializer[Any]]) -> dict[str, Any]:
-        """The query parameters that `kind` knows. Raises `ProblemError` for others."""
-        parameters = self.request.query_params.items()
-        asked = kind(
-            data={name: value for name, value in parameters if name not in PAGE_PARAMETERS}
-        )
-        if not asked.is_valid():
-            raise ProblemError(
-                Code.INVALID_REQUEST,
-                errors=tuple(
-                    FieldError(f"?{name}", str(detail.code), str(detail))
-                    for name, details in asked.errors.items()
-                    for detail in details
-                ),
-            )
-        found: dict[str, Any] = asked.validated_data
-        return found
-
     def template(self) -> Template:
-        locale = self.query(LocaleQuery)["locale"]
+        locale = read_query(self.request, LocaleQuery)["locale"]
         return lookup.find_template(self.application_id(), self.kwargs["code"], locale)
 
     def own_template(self) -> Template:
-        locale = self.query(LocaleQuery)["locale"]
+        locale = read_query(self.request, LocaleQuery)["locale"]
         return lookup.find_own(self.application_id(), self.kwargs["code"], locale)
 
     def paginated(self, rows: QuerySet[Any], kind: type[serializers.Serializer[Any]]) -> Response:

@@ -8,6 +8,7 @@ from rest_framework.response import Response
 from accounts.models import Scope
 from core.errors import Code, DomainError, FieldError
 from core.problems import PROBLEM
+from core.queries import read_query
 from core.schema import body_example
 from templates_app import lookup, publishing
 from templates_app.models import TEXTS_OF_A_VERSION
@@ -47,7 +48,7 @@ class TemplateViewSet(OfTemplates):
         tags=["templates"],
     )
     def list(self, request: Request) -> Response:
-        asked = self.query(TemplateQuery)
+        asked = read_query(self.request, TemplateQuery)
         rows = lookup.visible_to(self.application_id())
         rows = rows.filter(archived_at__isnull=not asked["archived"])
         narrowed = {name: asked[name] for name in ("code", "channel", "locale") if name in asked}

@@ -189,6 +189,9 @@ def test_odd_items_are_named_and_never_a_fault_of_ours(api, item):
         (b'"open', "text/csv", 200),
         (rb'["\ud800"]', "application/json", 422),
         (b"null", "application/json", 422),
+        # CSV is read as CSV only where it says that it is.
+        (b'""', "application/json", 422),
+        (b'"ann@example.com"', "application/json", 422),
     ],
 )
 def test_bodies_that_are_no_list_are_refused(api, body, kind, status):

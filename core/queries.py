@@ -1,0 +1,30 @@
+"""The query parameters of a list, checked by a serializer."""
+
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.serializers import Serializer
+
+from core.errors import Code, FieldError
+from core.problems import ProblemError
+
+# `core.pagination` reads these itself.
+PAGE_PARAMETERS = frozenset({"page", "page_size", "cursor"})
+
+
+def read_query(request: Request, kind: type[Serializer[Any]]) -> dict[str, Any]:
+    """What `kind` makes of the parameters that are not about the page. Raises `ProblemError` that
+    names each wrong one as `?name`."""
+    parameters = request.query_params.items()
+    asked = kind(data={name: value for name, value in parameters if name not in PAGE_PARAMETERS})
+    if not asked.is_valid():
+        raise ProblemError(
+            Code.INVALID_REQUEST,
+            errors=tuple(
+                FieldError(f"?{name}", str(detail.code), str(detail))
+                for name, details in asked.errors.items()
+                for detail in details
+            ),
+        )
+    found: dict[str, Any] = asked.validated_data
+    return found
