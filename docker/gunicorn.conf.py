@@ -77,6 +77,9 @@ loglevel = variable("LOG_LEVEL", "INFO").lower()
 accesslog = "-"
 
 
+# Without a folder for them each process tells its own metrics only.
+SHARED_METRICS = "PROMETHEUS_MULTIPROC_DIR" in os.environ
+
 # Metrics are kept per place (0, 1, …) and not per process id: a fresh worker goes on counting in
 # the files of the one it replaces, instead of leaving files behind that every scrape must read.
 
@@ -87,8 +90,10 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    values.ValueClass = values.MultiProcessValue(lambda: worker.place)
+    if SHARED_METRICS:
+        values.ValueClass = values.MultiProcessValue(lambda: worker.place)
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    multiprocess.mark_process_dead(worker.place)
+    if SHARED_METRICS:
+        multiprocess.mark_process_dead(worker.place)

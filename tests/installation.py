@@ -83,8 +83,12 @@ class Installation:
             )
 
     def start_web(self, *, workers: int = 2, **extra: str) -> None:
-        command = ("gunicorn", "notification_platform.wsgi", "-w", str(workers), "-b", self.bind)
-        self.start("web", *command, **extra)
+        """As in production."""
+        metrics = self.folder / "metrics"
+        metrics.mkdir(exist_ok=True)
+        command = ("gunicorn", "-c", "docker/gunicorn.conf.py", "-w", str(workers), "-b", self.bind)
+        extra = {"PROMETHEUS_MULTIPROC_DIR": str(metrics)} | extra
+        self.start("web", *command, "notification_platform.wsgi", **extra)
 
     def start_worker(self, name: str = "worker", *, pool: str = "prefork", **extra: str) -> None:
         self.start(name, *CELERY, "worker", "-P", pool, "-c", "2", **extra)

@@ -60,13 +60,6 @@ class Canaried(Production):
         # The sender of `Production` has the password `right`.
         return super().manage(*arguments, given=given.replace("right", self.canaries.password))
 
-    def start_web(self, *, workers: int = 2, **extra: str) -> None:
-        command = ("gunicorn", "notification_platform.wsgi", "-c", "docker/gunicorn.conf.py")
-        metrics = self.folder / "metrics"
-        metrics.mkdir(exist_ok=True)
-        extra = {"PROMETHEUS_MULTIPROC_DIR": str(metrics)} | extra
-        self.start("web", *command, "-w", str(workers), "-b", self.bind, **extra)
-
 
 class Seen:
     """Answers by what they are of; each is text."""

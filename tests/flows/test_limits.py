@@ -20,10 +20,10 @@ SEND = "/api/v1/messages/email/send"
 
 
 @pytest.fixture(scope="module")
-def served(production: Production, tmp_path_factory):
+def served(production: Production):
     """gunicorn as the image runs it, with four processes."""
     production.stop("web")
-    start(production, tmp_path_factory.mktemp("metrics"))
+    start(production)
     yield production
     with redis.Redis.from_url(production.environment["REDIS_URL"]) as client:
         for key in client.scan_iter(f"{production.database}:*", count=1000):
@@ -39,16 +39,8 @@ def web(served: Production):
     return served
 
 
-def start(production: Production, metrics: Any, **extra: str) -> None:
-    command = ("gunicorn", "-c", "docker/gunicorn.conf.py", "-w", "4", "-b", production.bind)
-    production.start(
-        "web",
-        *command,
-        "notification_platform.wsgi",
-        PROMETHEUS_MULTIPROC_DIR=str(metrics),
-        LOG_FORMAT="json",
-        **extra,
-    )
+def start(production: Production, **extra: str) -> None:
+    production.start_web(workers=4, LOG_FORMAT="json", **extra)
     until(lambda: production.status_of("/health/live") == 200, seconds=30, what="up")
 
 
@@ -156,12 +148,12 @@ def test_what_gunicorn_cannot_read_is_a_problem_with_an_id_that_is_logged(web, s
     until(lambda: problem["request_id"] in web.log("web"), seconds=10, what="logged")
 
 
-def test_a_rotated_signing_key_ends_all_tokens_and_new_ones_work(web, tmp_path):
+def test_a_rotated_signing_key_ends_all_tokens_and_new_ones_work(web):
     old = web.token()
     assert send(web, old)[0] == 202
 
     web.stop("web")
-    start(web, tmp_path, JWT_SIGNING_KEY="another-signing-key-" + "1" * 48)
+    start(web, JWT_SIGNING_KEY="another-signing-key-" + "1" * 48)
     refused, body, _ = send(web, old)
     new = web.token()
 
