@@ -14,6 +14,7 @@ from django.db import (
     connections,
 )
 from django.db.backends.utils import CursorWrapper
+from django.db.models import QuerySet
 
 
 def first_row(sql: str, parameters: Sequence[Any]) -> tuple[Any, ...] | None:
@@ -68,6 +69,22 @@ def forget_plans() -> None:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("DISCARD PLANS")
+
+
+# Rows that one statement takes away: short enough that nobody waits for it.
+SLICE = 5_000
+
+
+def delete_in_slices(old: QuerySet[Any]) -> int:
+    """Delete all of `old`, a slice at a time; what is in use just now is passed over. How many
+    rows went, with those that hang on them."""
+    deleted = 0
+    while True:
+        slice_ = old.select_for_update(skip_locked=True).values("pk")[:SLICE]
+        count: int = old.model.objects.filter(pk__in=slice_).delete()[0]
+        deleted += count
+        if count < SLICE:
+            return deleted
 
 
 def read_moments_fast(cursor: CursorWrapper) -> None:

@@ -5,6 +5,7 @@ What failed or was cancelled keeps nobody back.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,11 +18,21 @@ _OVER = frozenset({Status.FAILED, Status.CANCELLED})
 
 
 def unique(
-    *, application_id: int, is_test: bool, channel: str, parts: list[Any], seconds: int
+    *,
+    application_id: int,
+    is_test: bool,
+    channel: str,
+    parts: list[Any],
+    texts: Sequence[str] = (),
+    seconds: int,
 ) -> Unique:
-    """`parts` are JSON values: what makes two messages of an application and channel the same."""
-    text = json.dumps([application_id, is_test, channel, *parts], sort_keys=True)
-    return Unique(hashlib.sha256(text.encode()).digest(), seconds)
+    """What makes two messages of an application and channel the same: JSON values, and `texts`,
+    which are long and go past JSON."""
+    head = [application_id, is_test, channel, [len(text) for text in texts], *parts]
+    digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
+    for text in texts:
+        digest.update(text.encode())
+    return Unique(digest.digest(), seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,33 +2,27 @@
 is left that is old enough: any number of them at once do each other no harm."""
 
 from datetime import datetime
-from typing import Any
 
-from django.db.models import QuerySet
-
-from messaging import idempotency
-from messaging.models import Fingerprint, IdempotencyKey
-
-# Rows that one statement takes away: short enough that nobody waits for it.
-SLICE = 5_000
+from core.database import delete_in_slices
+from messaging import idempotency, receipts
+from messaging.models import Fingerprint, IdempotencyKey, ProviderReport, Suppression
 
 
 def forget_answers(*, now: datetime) -> int:
     """Idempotency keys that are not replayed any more."""
-    return _delete(IdempotencyKey.objects.filter(created_at__lte=now - idempotency.KEPT))
+    return delete_in_slices(IdempotencyKey.objects.filter(created_at__lte=now - idempotency.KEPT))
 
 
 def forget_fingerprints(*, now: datetime) -> int:
     """Windows for duplicates that are over."""
-    return _delete(Fingerprint.objects.filter(expires_at__lte=now))
+    return delete_in_slices(Fingerprint.objects.filter(expires_at__lte=now))
 
 
-def _delete(old: QuerySet[Any]) -> int:
-    """Row by row of a slice, so that one that is in use just now is passed over."""
-    deleted: int = 0
-    while True:
-        slice_ = old.select_for_update(skip_locked=True).values("pk")[:SLICE]
-        count, _ = old.model.objects.filter(pk__in=slice_).delete()
-        deleted += count
-        if count < SLICE:
-            return deleted
+def forget_reports(*, now: datetime) -> int:
+    """What providers reported long ago; what came of it stays with the messages."""
+    return delete_in_slices(ProviderReport.objects.filter(received_at__lt=now - receipts.KEEP_FOR))
+
+
+def forget_suppressions(*, now: datetime) -> int:
+    """Those that expired long ago."""
+    return delete_in_slices(Suppression.objects.filter(expires_at__lt=now - receipts.KEEP_FOR))

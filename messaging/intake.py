@@ -239,21 +239,24 @@ def _unique(
         seconds = by.chosen.dedupe_seconds
     if not seconds or (origin.is_keyed and not handling.dedupe_key):
         return None
-    content = message.content
+    content, texts = message.content, ("", "")
     if handling.dedupe_key:
         # The same event, told to somebody else, is another message.
         parts = [handling.dedupe_key, *(content.get(role) for role in ("to", "cc", "bcc"))]
     else:
+        texts = (content.get("html", ""), content.get("text", ""))
         moment = handling.send_at.isoformat() if handling.send_at else None
         delay = handling.delay.total_seconds() if handling.delay else None
         # The same file may have been uploaded twice.
         seen = [[file.sha256, file.filename, file.content_id] for file in files]
-        parts = [{**content, "attachments": seen}, handling.reference, moment, delay]
+        rest = {**content, "attachments": seen, "html": "", "text": ""}
+        parts = [rest, handling.reference, moment, delay]
     return duplicates.unique(
         application_id=origin.application_id,
         is_test=origin.is_test,
         channel=message.channel,
         parts=parts,
+        texts=texts,
         seconds=seconds,
     )
 

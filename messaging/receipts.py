@@ -33,7 +33,6 @@ BATCH = 50
 LOOK_AGAIN = tuple(timedelta(seconds=s) for s in (5, 30, 300, 1800, 3600 * 3, 3600 * 8))
 GIVE_UP_AFTER = timedelta(hours=24)
 KEEP_FOR = timedelta(days=30)
-TIDY_AT_ONCE = 1000
 # What the simulator suppresses is soon free for the next try.
 SIMULATED_FOR = timedelta(minutes=10)
 # Attempts whose answer was no: news of a refusal says the same, and proves nothing else.
@@ -115,20 +114,6 @@ def apply(news: News, *, sender_id: int, now: datetime) -> Result:
     except IntegrityError:
         # Written by somebody else meanwhile, with all that follows from it.
         return Result.REPEATED
-
-
-def tidy(*, now: datetime) -> int:
-    """Delete old reports, and suppressions that expired long ago."""
-    before = now - KEEP_FOR
-    suppressions.delete_expired(before=before)
-    total = 0
-    while True:
-        old = ProviderReport.objects.filter(received_at__lt=before).order_by("received_at")
-        ids = list(old.values_list("pk", flat=True)[:TIDY_AT_ONCE])
-        ProviderReport.objects.filter(pk__in=ids).delete()
-        total += len(ids)
-        if len(ids) < TIDY_AT_ONCE:
-            return total
 
 
 def _find_attempt(news: News, sender_id: int) -> tuple[Attempt | None, bool]:

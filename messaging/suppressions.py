@@ -179,12 +179,6 @@ def remove_own(pk: int, *, application_id: int) -> None:
     row.delete()
 
 
-def delete_expired(*, before: datetime) -> int:
-    """Those that expired longer ago than `before`."""
-    count, _ = Suppression.objects.filter(expires_at__lt=before).delete()
-    return count
-
-
 def _values(entry: Entry, *, source: str, now: datetime) -> dict[str, Any]:
     return {
         "reason": entry.reason,

@@ -59,7 +59,8 @@ def tidy(**_: object) -> None:
     housekeeping.forget_answers(now=now)
     housekeeping.forget_fingerprints(now=now)
     claims.clean(now=now)
-    receipts.tidy(now=now)
+    housekeeping.forget_reports(now=now)
+    housekeeping.forget_suppressions(now=now)
 
 
 @shared_task(name="messaging.remove_expired_attachments", ignore_result=True)

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 
+from core.database import delete_in_slices
 from core.ids import lowest_uuid7
 from core.secrets import UnreadableSecret
 from messaging import outbox
@@ -104,17 +105,12 @@ def recover(*, now: datetime) -> int:
         )
 
 
-def clean(*, now: datetime, limit: int = 50 * CLEANED_AT_ONCE) -> int:
-    """Remove what is older than 30 days, in small bites, and endpoints that were deleted once
-    nothing is left of them. How many deliveries went."""
+def clean(*, now: datetime) -> int:
+    """Remove what is older than 30 days, and endpoints that were deleted once nothing is left of
+    them. How many deliveries went."""
     # The ids tell when they were made, so the primary key finds the old ones.
-    old = WebhookDelivery.objects.filter(pk__lt=lowest_uuid7(now - KEPT_FOR)).order_by("pk")
-    removed = 0
-    while removed < limit:
-        ids = list(old.values_list("pk", flat=True)[:CLEANED_AT_ONCE])
-        if not ids:
-            break
-        removed += WebhookDelivery.objects.filter(pk__in=ids).delete()[0]
+    old = WebhookDelivery.objects.filter(pk__lt=lowest_uuid7(now - KEPT_FOR))
+    removed = delete_in_slices(old)
     # Deleted means off, so nothing new is written for them.
     WebhookEndpoint.objects.filter(
         ~Exists(WebhookDelivery.objects.filter(endpoint=OuterRef("pk"))),

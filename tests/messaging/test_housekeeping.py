@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from core import database
 from messaging import housekeeping, tasks
 from messaging.models import Fingerprint, IdempotencyKey
 from tests.factories import NOON, make_application, make_message
@@ -33,7 +34,7 @@ def test_answers_are_kept_for_72_hours():
 
 
 def test_windows_are_kept_until_they_are_over(monkeypatch):
-    monkeypatch.setattr(housekeeping, "SLICE", 2)
+    monkeypatch.setattr(database, "SLICE", 2)
     message = make_message()
     for number in range(6):
         end = NOON + timedelta(minutes=10 * (number - 4))

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection, connections
 
-from messaging import receipts
+from messaging import housekeeping, receipts
 from messaging.models import (
     Attempt,
     Event,
@@ -178,7 +178,8 @@ def test_old_reports_and_long_expired_suppressions_are_deleted():
     make_suppression(address="gone@example.com", expires_at=NOON - timedelta(days=31))
     make_suppression(address="ever@example.com")
 
-    assert receipts.tidy(now=NOON) == 1
+    assert housekeeping.forget_reports(now=NOON) == 1
+    assert housekeeping.forget_suppressions(now=NOON) == 1
 
     assert ProviderReport.objects.get() == kept
     left = set(Suppression.objects.values_list("address", flat=True))
