@@ -1,4 +1,4 @@
-from django.urls import include, path
+from django.urls import path
 
 from messaging.viewsets import (
     AttachmentViewSet,
@@ -7,6 +7,8 @@ from messaging.viewsets import (
     MessageViewSet,
     SenderViewSet,
     SuppressionViewSet,
+    WebhookDeliveryViewSet,
+    WebhookViewSet,
 )
 
 urlpatterns = [
@@ -39,7 +41,28 @@ urlpatterns = [
     ),
     path("senders", SenderViewSet.as_view({"get": "list"}), name="sender-list"),
     path("senders/<slug:name>", SenderViewSet.as_view({"get": "retrieve"}), name="sender-detail"),
-    path("", include("messaging.webhook_api.urls")),
+    path("webhooks", WebhookViewSet.as_view({"get": "list", "post": "create"}), name="webhooks"),
+    path(
+        "webhooks/<uuid:pk>",
+        WebhookViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"}),
+        name="webhook",
+    ),
+    path(
+        "webhooks/<uuid:pk>/rotate-secret",
+        WebhookViewSet.as_view({"post": "rotate_secret"}),
+        name="webhook-rotate-secret",
+    ),
+    path("webhooks/<uuid:pk>/test", WebhookViewSet.as_view({"post": "test"}), name="webhook-test"),
+    path(
+        "webhooks/<uuid:pk>/deliveries",
+        WebhookDeliveryViewSet.as_view({"get": "list"}),
+        name="webhook-deliveries",
+    ),
+    path(
+        "webhooks/<uuid:pk>/deliveries/<uuid:delivery_pk>/replay",
+        WebhookDeliveryViewSet.as_view({"post": "replay"}),
+        name="webhook-replay",
+    ),
     path(
         "suppressions",
         SuppressionViewSet.as_view({"get": "list", "post": "create"}),

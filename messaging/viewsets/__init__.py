@@ -4,6 +4,7 @@ from messaging.viewsets.messages import MessageViewSet
 from messaging.viewsets.senders import SenderViewSet
 from messaging.viewsets.sending import EmailViewSet
 from messaging.viewsets.suppressions import SuppressionViewSet
+from messaging.viewsets.webhooks import WebhookDeliveryViewSet, WebhookViewSet
 
 __all__ = [
     "AttachmentViewSet",
@@ -12,4 +13,6 @@ __all__ = [
     "MessageViewSet",
     "SenderViewSet",
     "SuppressionViewSet",
+    "WebhookDeliveryViewSet",
+    "WebhookViewSet",
 ]

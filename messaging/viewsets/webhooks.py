@@ -19,7 +19,7 @@ from core.serializers import ProblemSerializer
 from messaging.callbacks import endpoints
 from messaging.callbacks.endpoints import IssuedSecret
 from messaging.models import WebhookDelivery, WebhookEndpoint
-from messaging.webhook_api.serializers import (
+from messaging.serializers.webhooks import (
     Delivery,
     DeliveryQuery,
     Endpoint,
@@ -48,7 +48,7 @@ class _OfWebhooks(GenericViewSet[Any]):
         return endpoints.find(self.application_id(), self.kwargs["pk"])
 
 
-class EndpointViewSet(_OfWebhooks):
+class WebhookViewSet(_OfWebhooks):
     required_scopes = dict.fromkeys(
         (
             *("list", "create", "retrieve", "partial_update", "destroy"),
@@ -166,7 +166,7 @@ class EndpointViewSet(_OfWebhooks):
         return Response(Delivery(delivery).data, status=status.HTTP_202_ACCEPTED)
 
 
-class DeliveryViewSet(_OfWebhooks):
+class WebhookDeliveryViewSet(_OfWebhooks):
     required_scopes = dict.fromkeys(("list", "replay"), Scope.WEBHOOKS_MANAGE)
     queryset = WebhookDelivery.objects.none()
 
