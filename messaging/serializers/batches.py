@@ -49,7 +49,19 @@ class DefaultsField(serializers.DictField):
     }
 )
 class ItemsField(serializers.ListField):
-    pass
+    """What is wrong inside an item is said in its result; that each is an object, here."""
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        items = super().to_internal_value(data)
+        words = "An item is an object with the fields of a send."
+        wrong = {
+            index: [serializers.ErrorDetail(words, code="invalid")]
+            for index, item in enumerate(items)
+            if not isinstance(item, dict)
+        }
+        if wrong:
+            raise serializers.ValidationError(wrong)
+        return items
 
 
 class BatchRequest(StrictSerializer):
@@ -86,9 +98,7 @@ class BatchRequest(StrictSerializer):
         return [_wish(common, item) for item in data["items"]]
 
 
-def _wish(common: dict[str, Any], item: Any) -> EmailRequest | DomainError:
-    if not isinstance(item, dict):
-        return DomainError(Code.INVALID_REQUEST, "An item is an object with the fields of a send.")
+def _wish(common: dict[str, Any], item: dict[str, Any]) -> EmailRequest | DomainError:
     misplaced = [name for name in OF_THE_BATCH if name in item]
     if misplaced:
         words = f"{misplaced[0]} goes beside items: it is the batch's."

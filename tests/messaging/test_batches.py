@@ -75,7 +75,6 @@ def test_in_partial_mode_the_wrong_ones_say_why_and_the_others_go(api):
         [
             people(1)[0],
             {"to": "nobody"},
-            "no object",
             {"to": "c@example.com", "template_code": "nothing"},
             {"to": "d@example.com", "idempotency_key": "k"},
             {"to": "e@example.com", "colour": "red"},
@@ -84,12 +83,23 @@ def test_in_partial_mode_the_wrong_ones_say_why_and_the_others_go(api):
 
     results = answer.json()["results"]
     assert answer.status_code == 202
-    assert [result["status"] for result in results] == ["accepted"] + ["rejected"] * 5
+    assert [result["status"] for result in results] == ["accepted"] + ["rejected"] * 4
     assert results[1]["error"]["errors"][0]["pointer"] == "/to"
-    assert results[5]["error"]["errors"][0]["pointer"] == "/colour"
-    assert "idempotency_key" in results[4]["error"]["detail"]
-    assert (answer.json()["accepted"], answer.json()["rejected"]) == (1, 5)
+    assert results[4]["error"]["errors"][0]["pointer"] == "/colour"
+    assert "idempotency_key" in results[3]["error"]["detail"]
+    assert (answer.json()["accepted"], answer.json()["rejected"]) == (1, 4)
     assert Message.objects.count() == 1
+
+
+def test_items_that_are_no_objects_refuse_the_request_and_are_all_named(api):
+    answer = send(api, [people(1)[0], None, "x", ["y"]])
+
+    errors = answer.json()["errors"]
+    assert answer.status_code == 422
+    assert {(error["pointer"], error["code"]) for error in errors} == {
+        (f"/items/{index}", "invalid") for index in (1, 2, 3)
+    }
+    assert not Message.objects.exists()
 
 
 def test_all_or_nothing_names_everything_that_is_wrong_and_stores_nothing(api):
