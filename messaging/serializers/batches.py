@@ -54,8 +54,8 @@ class ItemsField(serializers.ListField):
     def to_internal_value(self, data: Any) -> list[Any]:
         items = super().to_internal_value(data)
         words = "An item is an object with the fields of a send."
-        wrong = {
-            index: [serializers.ErrorDetail(words, code="invalid")]
+        wrong: dict[str, Any] = {
+            str(index): [serializers.ErrorDetail(words, code="invalid")]
             for index, item in enumerate(items)
             if not isinstance(item, dict)
         }
