@@ -6,6 +6,10 @@ from django.utils.translation import gettext_lazy as _
 
 class Channel(models.TextChoices):
     EMAIL = "email", _("e-mail")
+    SMS = "sms", _("SMS")
+    WECHAT = "wechat", _("WeChat Work")
+    WECHAT_OFFICIAL = "wechat_official", _("WeChat Official Account")
+    CHAT = "chat", _("chat")
 
 
 class Lane(models.TextChoices):

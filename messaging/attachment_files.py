@@ -16,7 +16,8 @@ from django.core.files import File
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, Storage, storages
 
-from messaging.channels.base import Attachment, PermanentFailure, StoredFile, TemporaryFailure
+from messaging.channels.base import Attachment, PermanentFailure, TemporaryFailure
+from messaging.channels.content import StoredFile
 
 log = structlog.get_logger(__name__)
 

@@ -18,7 +18,7 @@ from core.errors import Code, DomainError, FieldError
 from core.uploads import Upload
 from messaging import attachment_files
 from messaging.attachment_types import WrongFile, check_name, kind_of
-from messaging.channels.base import StoredFile
+from messaging.channels.content import StoredFile
 from messaging.models import Attachment, MessageAttachment
 
 log = structlog.get_logger(__name__)

@@ -6,7 +6,7 @@ from datetime import datetime
 from accounts.limits import Allowance
 from accounts.quotas import Letter
 from core.ids import lowest_uuid7
-from messaging.channels.base import EmailContent
+from messaging.channels.content import EmailContent
 from messaging.intake import Ready
 from messaging.models import Message
 

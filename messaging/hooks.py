@@ -5,6 +5,7 @@ from django.http import HttpRequest
 
 from core.secrets import UnreadableSecret
 from messaging import doorbell
+from messaging.channels.base import Account, ChannelAdapter
 from messaging.channels.registry import ADAPTERS
 from messaging.channels.reports import ForgedReport, kept_headers, with_body
 from messaging.models import ProviderReport, Sender, SenderHook
@@ -36,12 +37,25 @@ def find_sender(token: str) -> Sender | None:
     return hook.sender if hook is not None else None
 
 
-def take_in(request: HttpRequest, body: bytes, *, sender: Sender) -> None:
-    """Store one report as it came, and have it processed. Raises `ForgedReport`."""
-    try:
-        adapter = ADAPTERS[sender.adapter]
-        adapter.check_report(with_body(request, body), sender.account())
-    except (KeyError, UnreadableSecret) as error:
-        raise ForgedReport("The sender's settings cannot be read.") from error
+def greet(request: HttpRequest, *, sender: Sender) -> str | None:
+    """What a provider wants to read that tries the address; None if anything will do. Raises
+    `ForgedReport`."""
+    adapter, account = _adapter_of(sender)
+    return adapter.greet(request, account)
+
+
+def take_in(request: HttpRequest, body: bytes, *, sender: Sender) -> tuple[str, str]:
+    """Store one report as it came, and have it processed. Returns what its provider wants to read,
+    and of which type. Raises `ForgedReport`."""
+    adapter, account = _adapter_of(sender)
+    adapter.check_report(with_body(request, body), account)
     ProviderReport.objects.create(sender=sender, body=body, headers=kept_headers(request))
     doorbell.ring_reports()
+    return adapter.thanks
+
+
+def _adapter_of(sender: Sender) -> tuple[type[ChannelAdapter], Account]:
+    try:
+        return ADAPTERS[sender.adapter], sender.account()
+    except (KeyError, UnreadableSecret) as error:
+        raise ForgedReport("The sender's settings cannot be read.") from error

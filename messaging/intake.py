@@ -13,7 +13,8 @@ from accounts.limits import Allowance
 from core.crash import crash_at
 from core.errors import Code, DomainError, FieldError
 from messaging import attachments, doorbell, duplicates, metrics, recipients, suppressions
-from messaging.channels.base import Channel, EmailContent, StoredFile
+from messaging.channels.base import Channel
+from messaging.channels.content import EmailContent, StoredFile
 from messaging.insertion import Unique, insert_one
 from messaging.models import Lane, Message, OtherRecipient, Policy
 from messaging.recipients import Fence
@@ -173,7 +174,7 @@ def screen(readies: Sequence[Ready], *, origin: Origin, now: datetime) -> list[R
             screened.append(error)
             continue
         if judgement.goes_to_simulator:
-            simulator = simulator or simulator_id()
+            simulator = simulator or simulator_id(ready.message.channel)
             ready.message.only_sender_id = simulator
         warnings = [*ready.warnings, *judgement.warnings]
         screened.append(replace(ready, warnings=warnings) if warnings else ready)

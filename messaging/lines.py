@@ -27,8 +27,8 @@ from messaging.channels.base import (
     PermanentFailure,
     Receipt,
     SenderFailure,
-    content_from_json,
 )
+from messaging.channels.content import content_from_json
 from messaging.channels.registry import connections
 from messaging.models import Message
 from messaging.states import HeldMessage

@@ -32,6 +32,7 @@ from messaging.attempts import (
     word_of,
 )
 from messaging.bounces import suppress_bounced
+from messaging.channels import simulator
 from messaging.channels.base import (
     DeliveryError,
     OutcomeUnknown,
@@ -40,7 +41,6 @@ from messaging.channels.base import (
     SenderFailure,
     TemporaryFailure,
 )
-from messaging.channels.simulator import SimulatedEmail
 from messaging.models import Attempt, ProviderReport, Reason, WebhookEvent
 from messaging.sender_health import Health
 from messaging.states import SUCCEED, Success, success_values
@@ -173,7 +173,7 @@ def _is_out(outcome: Outcome, health: Health) -> bool:
         # It never heard of the message; if that was to try it, another one may.
         sender_health.release_probe(sender)
         return False
-    if sender.adapter == SimulatedEmail.name:
+    if sender.adapter in simulator.NAMES:
         # It fails when it is asked to, and is always well.
         return False
     if isinstance(result, SenderFailure | OutcomeUnknown):

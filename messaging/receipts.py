@@ -15,6 +15,7 @@ from django.db import DatabaseError, IntegrityError, transaction
 
 from core.clock import Clock
 from core.masking import mask_addresses, printable
+from core.secrets import UnreadableSecret
 from messaging import metrics, states, suppressions
 from messaging.channels.partial import ROLES
 from messaging.channels.registry import ADAPTERS
@@ -88,8 +89,8 @@ def process(report: ProviderReport, *, now: datetime) -> None:
         return
     try:
         request = request_of(bytes(report.body), report.headers)
-        all_news = adapter.read_report(request, report.sender.options)
-    except UnreadableReport as error:
+        all_news = adapter.read_report(request, report.sender.account())
+    except (UnreadableReport, UnreadableSecret) as error:
         _put_away(report, now=now, words=mask_addresses(str(error)))
         return
     results = [apply(news, sender_id=report.sender_id, now=now) for news in all_news]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from accounts.recipients import may_write_to
 from core.errors import Code, DomainError, FieldError
-from messaging.channels.base import EmailContent
+from messaging.channels.content import EmailContent
 from messaging.channels.simulator import FORMS, behaviour_of, is_simulated
 
 Recipients = list[tuple[str, str]]

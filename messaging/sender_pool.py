@@ -15,7 +15,7 @@ from typing import Any
 
 from core.secrets import UnreadableSecret
 from messaging import sender_health
-from messaging.channels.simulator import SimulatedEmail
+from messaging.channels.registry import is_named
 from messaging.models import Sender, SenderGroup
 from messaging.sender_health import State
 from messaging.sender_quotas import reserve
@@ -74,9 +74,9 @@ class Candidate:
     assigned: int = 0
 
     @property
-    def is_simulator(self) -> bool:
+    def is_named(self) -> bool:
         """Takes only what is bound to it."""
-        return self.sender.adapter == SimulatedEmail.name
+        return is_named(self.sender.adapter)
 
     def load(self) -> float:
         return (self.used_today + self.assigned) / self.sender.weight
@@ -207,8 +207,8 @@ class Pool:
         return "; ".join(reasons) or "There is no sender for this channel yet."
 
     def _concerned(self, wish: Wish) -> list[Candidate]:
-        """The simulator is nobody whom an ordinary message misses."""
-        return [c for c in self.candidates if not c.is_simulator or c.sender.pk == wish.only]
+        """Robots, chats and the simulator are nobody whom a message misses that names no one."""
+        return [c for c in self.candidates if not c.is_named or c.sender.pk == wish.only]
 
     def _choose(self, wishes: Sequence[Wish]) -> list[Candidate | None]:
         queues: Queues = {}
@@ -382,8 +382,8 @@ def _why_not(candidate: Candidate, wish: Wish) -> str:
     if wish.only is not None:
         if candidate.sender.pk != wish.only:
             return "this message is bound to another sender"
-    elif candidate.is_simulator:
-        return "it takes test messages only"
+    elif candidate.is_named:
+        return "it takes only messages that name it"
     elif candidate.application_ids and wish.application_id not in candidate.application_ids:
         return "reserved for other applications"
     if candidate.sender.pk in wish.never:

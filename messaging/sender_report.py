@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.db.models import Exists, OuterRef, QuerySet
 
 from messaging import senders
-from messaging.channels.simulator import SimulatedEmail
+from messaging.channels import simulator
 from messaging.models import Sender, SenderGroup, SenderWindow
 from messaging.sender_health import RECOVERS_IN
 from messaging.senders import SenderKind, SenderState
@@ -66,7 +66,7 @@ def usable_by(application_id: int) -> QuerySet[Sender]:
         Sender.objects.filter(
             ~Exists(reserved) | Exists(reserved.filter(application=application_id))
         )
-        .exclude(adapter=SimulatedEmail.name)
+        .exclude(adapter__in=simulator.NAMES)
         .select_related("group")
         .prefetch_related("windows", "group__windows")
         .defer("options", "credentials")

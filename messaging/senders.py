@@ -12,7 +12,7 @@ from django.utils import timezone
 from core.errors import Code, DomainError
 from core.secrets import UnreadableSecret
 from messaging import doorbell, sender_health, states
-from messaging.channels.base import ProbeStep
+from messaging.channels.base import Channel, ProbeStep
 from messaging.channels.registry import ADAPTERS
 from messaging.models import Lane, Sender
 
@@ -26,6 +26,8 @@ def check_sender(sender: Sender, *, credentials: dict[str, Any]) -> None:
         raise ValidationError({"adapter": f"There is no such adapter. There are: {known}."})
     if adapter.channel != sender.channel:
         raise ValidationError({"channel": f"{adapter.name} serves {adapter.channel.value}."})
+    if sender.channel == Channel.EMAIL and not sender.from_address:
+        raise ValidationError({"from_address": "E-mail needs an address that it comes from."})
     if not isinstance(sender.options, dict):
         raise ValidationError({"options": "Give a JSON object."})
     problems = adapter.problems(sender.options, credentials)

@@ -14,7 +14,7 @@ from core.errors import Code, DomainError, FieldError
 from core.ids import lowest_uuid7
 from core.vocabulary import Channel, Lane, Policy
 from messaging import intake
-from messaging.channels.base import EmailContent
+from messaging.channels.content import EmailContent
 from messaging.models import Message, Sender
 from templates_app import sending
 from templates_app.models import Template, TemplateVersion

@@ -224,7 +224,8 @@ CELERY_BROKER_URL = env.url(
 )
 QUEUE_PREFIX = env.text("QUEUE_PREFIX", "notifications")
 LANES = ("high", "normal", "bulk")
-CHANNEL_FAMILIES = ("email",)
+# Those of `core.vocabulary`. Each has queues of its own: a slow provider keeps its own back only.
+CHANNEL_FAMILIES = ("email", "sms", "wechat", "wechat_official", "chat")
 HOUSEKEEPING_QUEUE = f"{QUEUE_PREFIX}.housekeeping"
 WEBHOOK_QUEUE = f"{QUEUE_PREFIX}.webhooks"
 QUEUE_NAMES = [
@@ -309,9 +310,9 @@ if not SQLITE:
 DEDUPE_SECONDS = env.integer("DEDUPE_SECONDS", 300, minimum=0, maximum=7 * 86_400)
 # When a message is tried again after a temporary failure: floor, first and longest step.
 RETRIES = {
-    ("email", "high"): env.backoff("RETRY_EMAIL_HIGH", "1s,2s,20s"),
-    ("email", "normal"): env.backoff("RETRY_EMAIL_NORMAL", "15s,30s,1h"),
-    ("email", "bulk"): env.backoff("RETRY_EMAIL_BULK", "60s,5m,4h"),
+    (channel, lane): env.backoff(f"RETRY_{channel}_{lane}".upper(), usual)
+    for channel in CHANNEL_FAMILIES
+    for lane, usual in (("high", "1s,2s,20s"), ("normal", "15s,30s,1h"), ("bulk", "60s,5m,4h"))
 }
 # The right-hand side of every Message-ID. It must not change with the sender that is chosen.
 MESSAGE_ID_DOMAIN = env.text("MESSAGE_ID_DOMAIN", "notifications.localhost")

@@ -190,6 +190,13 @@ class TemplateVersion(models.Model):
     # For channels that take the provider's approved template instead of a text.
     provider_template_id = models.CharField(_("provider's template id"), max_length=100, blank=True)
     provider_signature = models.CharField(_("provider's signature"), max_length=100, blank=True)
+    # Which of the provider's sorts of templates it is, where it has several.
+    provider_kind = models.CharField(
+        _("provider's kind of template"), max_length=20, blank=True, default="", db_default=""
+    )
+    # By the names in the provider's template: what is put there, with tags. Empty: the variables
+    # of the body by their own names.
+    provider_parameters = models.JSONField(_("provider's parameters"), default=dict, blank=True)
 
     change_note = models.CharField(_("change note"), max_length=500, blank=True)
     author = models.ForeignKey(

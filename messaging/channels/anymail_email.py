@@ -6,12 +6,8 @@ A backend is built straight from the account's options, never from global settin
 
 import contextlib
 import re
-import ssl
-import traceback
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from email.headerregistry import Address
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import requests
@@ -25,17 +21,11 @@ from anymail.exceptions import (
 from django.core.mail import EmailMultiAlternatives
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    LocationParseError,
-    MaxRetryError,
-    NewConnectionError,
-)
+from urllib3.exceptions import LocationParseError
 
 from core.crash import crash_at, is_armed
 from messaging.channels import anymail_reports
 from messaging.channels.anymail_attachments import as_mime
-from messaging.channels.anymail_crash import crash_before_replies
 from messaging.channels.base import (
     Account,
     Channel,
@@ -50,6 +40,8 @@ from messaging.channels.base import (
     Refusal,
     SenderFailure,
 )
+from messaging.channels.crash_replies import crash_before_replies
+from messaging.channels.http_api import TIMEOUT, judge_transport, retry_after
 from messaging.channels.mail_headers import words_of
 from messaging.channels.mime import check_person
 from messaging.channels.mime_words import BREAKING
@@ -70,21 +62,6 @@ BACKENDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "sparkpost": ("anymail.backends.sparkpost.EmailBackend", ("api_key",)),
     "unisender_go": ("anymail.backends.unisender_go.EmailBackend", ("api_key", "api_url")),
 }
-# Seconds: to connect, and between two bytes of the answer.
-TIMEOUT = (10.0, 30.0)
-# Refused before a byte left: a key that is no header, an address that is none.
-UNSENDABLE = (
-    requests.exceptions.InvalidHeader,
-    requests.exceptions.InvalidSchema,
-    requests.exceptions.InvalidURL,
-    requests.exceptions.MissingSchema,
-)
-NEVER_CONNECTED = (
-    NewConnectionError,
-    ConnectTimeoutError,
-    requests.ConnectTimeout,
-    requests.exceptions.ProxyError,
-)
 # Postmark tells of the account's faults with HTTP 422 and these codes in the body
 # (postmarkapp.com/developer/api/overview): the identity, the credits, the approval.
 POSTMARK_ACCOUNT = {
@@ -190,8 +167,8 @@ class AnymailEmail(ChannelAdapter):
         anymail_reports.check(request, backend=backend, credentials=account.credentials)
 
     @classmethod
-    def read_report(cls, request: HttpRequest, options: dict[str, Any]) -> list[News]:
-        return anymail_reports.read(request, backend=str(options.get("backend")))
+    def read_report(cls, request: HttpRequest, account: Account) -> list[News]:
+        return anymail_reports.read(request, backend=str(account.options.get("backend")))
 
     def probe(self) -> Iterator[ProbeStep]:
         try:
@@ -320,57 +297,11 @@ def judge(error: AnymailError) -> DeliveryError:
     if status in {408, 425}:
         return SenderFailure("transient", **shown)
     if status in {429, 503}:
-        return SenderFailure("throttled", retry_after=_retry_after(response), **shown)
+        return SenderFailure("throttled", retry_after=retry_after(response), **shown)
     if status is not None and 400 <= status < 500:
         return PermanentFailure("rejected", **shown)
     # 2xx that cannot be read, 500, 502, 504: it may have been taken.
     return OutcomeUnknown("no_answer", **shown)
-
-
-def judge_transport(error: BaseException) -> DeliveryError:
-    """No answer. Only if no connection came about is it certain that nothing was taken."""
-    chain: list[BaseException] = [error]
-    while (below := chain[-1].__cause__ or chain[-1].__context__) and below not in chain:
-        chain.append(below)
-    causes: list[BaseException] = [*chain]
-    for link in chain:
-        reason = getattr(link.args[0], "reason", None) if link.args else None
-        if isinstance(link, MaxRetryError):
-            reason = link.reason
-        if isinstance(reason, BaseException):
-            causes.append(reason)
-    words = type(chain[-1]).__name__
-    if any(isinstance(cause, UNSENDABLE) for cause in causes):
-        return SenderFailure("misconfigured", phase="configure", words=words)
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
-        return SenderFailure("misconfigured", phase="tls", words=words)
-    if any(isinstance(cause, NEVER_CONNECTED) for cause in causes):
-        return SenderFailure("transient", phase="connect", words=words)
-    # TLS also breaks, resets and times out after the request: only the place tells the difference.
-    if any(_was_connecting(cause) for cause in causes):
-        return SenderFailure("transient", phase="tls", words=words)
-    return OutcomeUnknown("no_answer", phase="response", words=words)
-
-
-def _was_connecting(error: BaseException) -> bool:
-    """Whether it was raised before urllib3 had a connection on which to put the request."""
-    return any(
-        frame.f_code.co_name == "connect" and "urllib3" in frame.f_code.co_filename
-        for frame, _ in traceback.walk_tb(error.__traceback__)
-    )
-
-
-def _retry_after(response: requests.Response | None) -> float | None:
-    """Seconds, from a number or a date."""
-    text = response.headers.get("Retry-After", "").strip() if response is not None else ""
-    if text.isascii() and text.isdigit():
-        seconds = float(text[:9])
-    else:
-        try:
-            seconds = (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
-        except (TypeError, ValueError):
-            return None
-    return min(max(seconds, 1.0), 3600.0)
 
 
 def _error_code(response: requests.Response | None) -> int | None:

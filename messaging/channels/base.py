@@ -1,8 +1,10 @@
 """What an adapter gets, what it answers, and the four ways in which it may fail."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum, auto
 from typing import Any, ClassVar
 
 from django.http import HttpRequest
@@ -26,67 +28,6 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredFile:
-    """Where a file lies that goes with a message, and what is told of it. With a `content_id`,
-    without angle brackets, it is shown where the HTML says `cid:` and that id."""
-
-    id: str
-    stored_as: str
-    filename: str
-    content_type: str
-    size: int
-    # In hex, of the bytes that were accepted.
-    sha256: str
-    content_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class EmailContent:
-    """One rendered e-mail. Addresses are `name <address>` pairs, already validated.
-
-    At least one of `html` and `text` is not empty.
-    """
-
-    to: list[tuple[str, str]]
-    subject: str
-    html: str = ""
-    text: str = ""
-    cc: list[tuple[str, str]] = field(default_factory=list)
-    bcc: list[tuple[str, str]] = field(default_factory=list)
-    reply_to: list[tuple[str, str]] = field(default_factory=list)
-    attachments: Sequence[StoredFile] = ()
-    # Further headers by their names, of those in `mail_headers`.
-    headers: dict[str, str] = field(default_factory=dict)
-
-    def recipients(self) -> list[tuple[str, str]]:
-        """`(position, address)` of the envelope, in order, no address twice: `to/0`, `cc/1`, …"""
-        envelope: dict[str, str] = {}
-        for role, addresses in (("to", self.to), ("cc", self.cc), ("bcc", self.bcc)):
-            for index, (_, address) in enumerate(addresses):
-                envelope.setdefault(address, f"{role}/{index}")
-        return [(position, address) for address, position in envelope.items()]
-
-    def as_json(self) -> dict[str, Any]:
-        """What is stored on the message: only what is not empty."""
-        named = {name: getattr(self, name) for name in self.__slots__}
-        if self.attachments:
-            named["attachments"] = [asdict(file) for file in self.attachments]
-        return {name: value for name, value in named.items() if value}
-
-
-def content_from_json(channel: str, stored: dict[str, Any]) -> EmailContent:
-    """The content of a stored message of `channel`. Raises `TypeError` for what no version of the
-    platform has stored."""
-    people = {
-        role: [(name, address) for name, address in stored.get(role, ())]
-        for role in ("to", "cc", "bcc", "reply_to")
-    }
-    if "attachments" in stored:
-        stored = {**stored, "attachments": [StoredFile(**file) for file in stored["attachments"]]}
-    return EmailContent(**{**stored, **people})
-
-
-@dataclass(frozen=True, slots=True)
 class Attachment:
     """A file that goes with a message, with its bytes. `content_type` is type and subtype alone;
     `content_id` as in `StoredFile`."""
@@ -100,11 +41,12 @@ class Attachment:
 @dataclass(frozen=True, slots=True)
 class Outbound:
     """One message on its way to one provider. `message_id` is the RFC 5322 Message-ID with its
-    angle brackets, the same at every attempt; `attempt_id` differs at each."""
+    angle brackets, the same at every attempt; `attempt_id` differs at each. `content` is of the
+    kind that the adapter's channel has, see `content`."""
 
     attempt_id: str
     message_id: str
-    content: EmailContent
+    content: Any
     attachments: tuple[Attachment, ...] = ()
     # How often the provider was tried before and told us to come again.
     tries: int = 0
@@ -129,6 +71,46 @@ class Receipt:
     refused: tuple[Refusal, ...] = ()
     # The simulator's: what it will report, and is processed like any provider's report.
     report: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """Why a provider would refuse a content. `pointer` is into the body of a request (`/to`,
+    `/variables/name`, `/content`), `code` public, and `detail` names the provider's rule."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class Standing(Enum):
+    """What a provider says of a hand-over when it is asked."""
+
+    TAKEN = auto()
+    # It knows of none, and would by now.
+    ABSENT = auto()
+    # It may still turn up.
+    UNSURE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """A hand-over that the provider is asked about: to whom, when, by which attempt, and under
+    which id of the provider, where it gave one."""
+
+    attempt_id: str
+    address: str
+    at: datetime
+    provider_message_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What it answered: with `TAKEN` under which id, and what became of the message since."""
+
+    standing: Standing
+    provider_message_id: str = ""
+    news: tuple[News, ...] = ()
 
 
 def without_code(code: str, words: str) -> str:
@@ -209,6 +191,12 @@ class ChannelAdapter(ABC):
     name: ClassVar[str]
     channel: ClassVar[Channel]
     options: ClassVar[tuple[Option, ...]]
+    # It serves one place, as a robot its group: it takes only messages that name it.
+    is_named: ClassVar[bool] = False
+    # Whether `look_up` can be asked.
+    can_look_up: ClassVar[bool] = False
+    # What its provider wants to read when a report was stored, and of which type.
+    thanks: ClassVar[tuple[str, str]] = ("", "text/plain")
 
     def __init__(self, account: Account) -> None:
         self.account = account
@@ -247,6 +235,12 @@ class ChannelAdapter(ABC):
         value = place.get(name)
         return option.default if value in (None, "") else value
 
+    @classmethod
+    def misfits(cls, content: Any) -> list[Misfit]:
+        """What of a content of this channel this provider refuses, whatever the account: asked
+        before a message is accepted."""
+        return []
+
     def expect(self, upcoming: Outbound) -> None:  # noqa: B027
         """Probably `upcoming` is sent after the next one: a hint, for providers that can be told of
         it in the same breath. Its attempt is marked already."""
@@ -255,10 +249,22 @@ class ChannelAdapter(ABC):
     def send(self, outbound: Outbound) -> Receipt:
         """Hand one message over, or raise exactly one `DeliveryError`."""
 
+    def look_up(self, handed: Handed) -> Found:
+        """Ask the provider what became of a hand-over: before anything without an answer is sent
+        again, and for reports that did not come. Raises a `DeliveryError` when it cannot be asked.
+        """
+        raise NotImplementedError(f"{self.name} cannot look up.")
+
     @classmethod
     def takes_reports(cls, options: dict[str, Any]) -> bool:
         """Whether this provider can tell us later what became of a message."""
         return False
+
+    @classmethod
+    def greet(cls, request: HttpRequest, account: Account) -> str | None:
+        """The answer to a provider that tries the address of reports with a GET, where it wants a
+        certain one. Raises `ForgedReport`."""
+        return None
 
     @classmethod
     def check_report(cls, request: HttpRequest, account: Account) -> None:
@@ -267,8 +273,9 @@ class ChannelAdapter(ABC):
         raise ForgedReport(f"{cls.name} takes no reports.")
 
     @classmethod
-    def read_report(cls, request: HttpRequest, options: dict[str, Any]) -> list[News]:
-        """What a report says that was verified when it came. Raises `UnreadableReport`."""
+    def read_report(cls, request: HttpRequest, account: Account) -> list[News]:
+        """What a report says that was verified when it came; of the request there are the body and
+        `READING_HEADERS`. Raises `UnreadableReport`."""
         raise UnreadableReport(f"{cls.name} takes no reports.")
 
     @abstractmethod

@@ -5,7 +5,8 @@ import re
 from base64 import b64encode
 from binascii import b2a_qp
 
-from messaging.channels.base import Attachment, EmailContent
+from messaging.channels.base import Attachment
+from messaging.channels.content import EmailContent
 from messaging.channels.mime_words import old_parameter, parameter
 
 # 7 bits everywhere: no relay has to speak 8BITMIME, and no line is too long.

@@ -6,16 +6,19 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+from messaging.channels import simulator
 from messaging.channels.anymail_email import AnymailEmail
 from messaging.channels.base import Account, Channel, ChannelAdapter
-from messaging.channels.simulator import SimulatedEmail
 from messaging.channels.smtp import SmtpEmail
 
-ADAPTERS: dict[str, type[ChannelAdapter]] = {
-    adapter.name: adapter for adapter in (SmtpEmail, AnymailEmail, SimulatedEmail)
-}
+_KNOWN: tuple[type[ChannelAdapter], ...] = (
+    SmtpEmail,
+    AnymailEmail,
+    *simulator.SIMULATORS.values(),
+)
+ADAPTERS: dict[str, type[ChannelAdapter]] = {adapter.name: adapter for adapter in _KNOWN}
 # Part of the platform: nobody adds a sender of theirs.
-BUILT_IN = frozenset({SimulatedEmail.name})
+BUILT_IN = simulator.NAMES
 # Connections that nothing used for this long are not worth keeping open at the provider.
 IDLE_SECONDS = 60.0
 # How long a connection that is given back is kept for who is urgent and asks again.
@@ -124,6 +127,12 @@ def connections() -> Connections:
             if _current is None or _current.pid != os.getpid():
                 _current = Connections()
     return _current
+
+
+def is_named(adapter_name: str) -> bool:
+    """Whether its senders take only messages that name them."""
+    adapter = ADAPTERS.get(adapter_name)
+    return adapter is not None and adapter.is_named
 
 
 def names_for(channel: Channel | str) -> list[str]:

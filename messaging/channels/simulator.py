@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.utils.dateparse import parse_datetime
 
 from messaging.channels.base import (
+    Account,
     Channel,
     ChannelAdapter,
     Outbound,
@@ -44,12 +45,11 @@ def behaviour_of(address: str) -> str:
     return named.group(1) if named else ""
 
 
-class SimulatedEmail(ChannelAdapter):
+class Simulator(ChannelAdapter):
     """Sends nothing. What it answers follows from the addresses alone, so that any number of
-    workers agree."""
+    workers agree. There is one of each channel; it takes only what is bound to it."""
 
-    name = "simulator"
-    channel = Channel.EMAIL
+    is_named = True
     options = ()
 
     def send(self, outbound: Outbound) -> Receipt:
@@ -76,7 +76,7 @@ class SimulatedEmail(ChannelAdapter):
         return False
 
     @classmethod
-    def read_report(cls, request: HttpRequest, options: dict[str, Any]) -> list[News]:
+    def read_report(cls, request: HttpRequest, account: Account) -> list[News]:
         try:
             return [_news(event) for event in json.loads(request.body)["events"]]
         except (LookupError, ValueError, TypeError) as error:
@@ -84,6 +84,21 @@ class SimulatedEmail(ChannelAdapter):
 
     def probe(self) -> Iterator[ProbeStep]:
         yield ProbeStep("configure", True, "The simulator is part of the platform.", 0.0)
+
+
+# By channel.
+SIMULATORS: dict[Channel, type[Simulator]] = {
+    channel: type(
+        "Simulator",
+        (Simulator,),
+        {
+            "name": "simulator" if channel is Channel.EMAIL else f"simulator-{channel.value}",
+            "channel": channel,
+        },
+    )
+    for channel in Channel
+}
+NAMES = frozenset(adapter.name for adapter in SIMULATORS.values())
 
 
 def _report(told: dict[str, str], *, attempt_id: str) -> bytes:

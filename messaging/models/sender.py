@@ -40,7 +40,11 @@ class Sender(Limited):
     channel = models.CharField(_("channel"), max_length=20, choices=ChannelChoices)
     adapter = models.CharField(_("adapter"), max_length=40)
     from_address = models.CharField(
-        _("from address"), max_length=254, validators=[validate_from_address]
+        _("from address"),
+        max_length=254,
+        blank=True,
+        validators=[validate_from_address],
+        help_text=_("Of e-mail; other channels have none."),
     )
     from_name = models.CharField(_("from name"), max_length=100, blank=True)
     options = models.JSONField(_("options"), default=dict, blank=True)

@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from core.serializers import StrictSerializer
 from messaging.attachments import Asked
-from messaging.channels.base import content_from_json
+from messaging.channels.content import content_from_json
 from messaging.models import Attachment, Message
 
 MAX_ATTACHMENTS = 20

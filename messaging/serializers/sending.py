@@ -14,7 +14,7 @@ from core.serializers import (
     StrictSerializer,
 )
 from messaging import intake
-from messaging.channels.base import EmailContent
+from messaging.channels.content import EmailContent
 from messaging.fields import (
     MAX_RECIPIENTS,
     AddressesField,

@@ -6,6 +6,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from messaging import hooks
 from messaging.channels.reports import ForgedReport
+from messaging.models import Sender
 
 log = structlog.get_logger(__name__)
 
@@ -25,23 +26,30 @@ def _answer(request: HttpRequest, token: str) -> HttpResponse:
     sender = hooks.find_sender(token)
     if sender is None:
         return HttpResponse("There is no such address.\n", status=404, content_type="text/plain")
-    if request.method in {"GET", "HEAD"}:
-        # Some look whether the address exists before they keep it.
-        return HttpResponse("Reports are posted here.\n", content_type="text/plain")
-    if request.method != "POST":
+    if request.method not in {"GET", "HEAD", "POST"}:
         return HttpResponse(status=405, headers={"Allow": "GET, HEAD, POST"})
+    try:
+        return _greet(request, sender) if request.method != "POST" else _take_in(request, sender)
+    except ForgedReport as error:
+        log.warning("report_refused", sender=sender.name, why=str(error))
+        return HttpResponse(f"{error}\n", status=403, content_type="text/plain")
+
+
+def _greet(request: HttpRequest, sender: Sender) -> HttpResponse:
+    """Some look whether the address exists before they keep it."""
+    words = hooks.greet(request, sender=sender)
+    return HttpResponse(words or "Reports are posted here.\n", content_type="text/plain")
+
+
+def _take_in(request: HttpRequest, sender: Sender) -> HttpResponse:
     try:
         body = request.read(settings.MAX_BODY_BYTES + 1)
     except OSError:
         return HttpResponse(status=400)
     if len(body) > settings.MAX_BODY_BYTES:
         return HttpResponse("Larger than 1 MiB.\n", status=413, content_type="text/plain")
-    try:
-        hooks.take_in(request, body, sender=sender)
-    except ForgedReport as error:
-        log.warning("report_refused", sender=sender.name, why=str(error))
-        return HttpResponse(f"{error}\n", status=403, content_type="text/plain")
-    return HttpResponse()
+    words, content_type = hooks.take_in(request, body, sender=sender)
+    return HttpResponse(words, content_type=content_type)
 
 
 def _quietly(response: HttpResponse) -> HttpResponse:

@@ -346,7 +346,7 @@ def test_a_preview_may_stand_in_a_frame_of_ours_and_other_pages_in_none(operator
 
 
 def test_list_and_page_say_what_was_reported_and_the_page_what_was_only_a_test(operator):
-    simulator = simulation.simulator_id()
+    simulator = simulation.simulator_id("email")
     message = make_message(status="success", feedback="bounced", only_sender_id=simulator)
 
     changelist = operator.get(LIST).context["cl"]

@@ -84,7 +84,7 @@ def test_those_reserved_for_others_and_the_simulator_are_not_there(api):
     reserved_for(own, name="ours")
     reserved_for(own, other, name="for-both")
     reserved_for(other, name="theirs")
-    simulator_id()
+    simulator_id("email")
 
     listed = api.get(URL).json()["results"]
 

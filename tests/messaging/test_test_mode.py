@@ -254,7 +254,7 @@ def test_a_name_in_the_simulators_domain_only_is_the_simulators(api, adapter):
 
 
 def test_no_ordinary_message_chooses_the_simulator(api):
-    simulator_id()
+    simulator_id("email")
     message = sent(api, "user@example.com")
 
     run()
@@ -266,7 +266,7 @@ def test_no_ordinary_message_chooses_the_simulator(api):
 
 
 def test_it_is_not_named_where_others_are_chosen(api, adapter):
-    simulator_id()
+    simulator_id("email")
     make_sender(name="mail-1")
     message = sent(api, "user@example.com")
 
@@ -280,7 +280,7 @@ def test_it_is_not_named_where_others_are_chosen(api, adapter):
 def test_there_is_one_and_it_is_made_when_it_is_needed(api):
     assert not Sender.objects.exists()
 
-    assert simulator_id() == simulator_id()
+    assert simulator_id("email") == simulator_id("email")
 
     assert Sender.objects.get().name == "simulator"
 
@@ -288,7 +288,7 @@ def test_there_is_one_and_it_is_made_when_it_is_needed(api):
 def test_a_sender_that_has_its_name_already_is_left_alone():
     mine = make_sender(name="simulator", adapter="smtp")
 
-    pk = simulator_id()
+    pk = simulator_id("email")
 
     assert pk != mine.pk
     assert Sender.objects.get(pk=pk).name == "built-in-simulator"
@@ -304,7 +304,7 @@ def test_nobody_adds_a_second_one_by_hand(operator):
 
 
 def test_its_page_opens_and_its_connection_works(operator):
-    pk = simulator_id()
+    pk = simulator_id("email")
 
     assert operator.get(f"/admin/messaging/sender/{pk}/change/").status_code == 200
     page = operator.post(f"/admin/messaging/sender/{pk}/test/").content.decode()
@@ -312,7 +312,7 @@ def test_its_page_opens_and_its_connection_works(operator):
 
 
 def test_a_paused_simulator_keeps_test_messages_waiting(tester):
-    Sender.objects.filter(pk=simulator_id()).update(is_active=False)
+    Sender.objects.filter(pk=simulator_id("email")).update(is_active=False)
     message = sent(tester, "user@example.com")
 
     run()
@@ -337,7 +337,7 @@ def test_its_reports_are_stored_with_the_outcome_and_processed_once(tester):
 
 
 def test_nobody_posts_reports_for_it(client):
-    sender = Sender.objects.get(pk=simulator_id())
+    sender = Sender.objects.get(pk=simulator_id("email"))
     path = f"/hooks/{hook_token(sender)}/reports"
 
     response = client.post(path, b'{"events": []}', content_type="application/json")

@@ -9,7 +9,8 @@ from core.addresses import InvalidAddress, parse_address
 from core.commands import PlainCommand
 from core.ids import uuid7
 from core.secrets import UnreadableSecret
-from messaging.channels.base import DeliveryError, EmailContent, Outbound
+from messaging.channels.base import DeliveryError, Outbound
+from messaging.channels.content import EmailContent
 from messaging.channels.registry import ADAPTERS
 from messaging.models import Sender
 from messaging.senders import probe_sender

@@ -8,13 +8,8 @@ import pytest
 from django.utils import timezone
 
 from messaging import attachment_files, attachments
-from messaging.channels.base import (
-    EmailContent,
-    SenderFailure,
-    StoredFile,
-    TemporaryFailure,
-    content_from_json,
-)
+from messaging.channels.base import SenderFailure, TemporaryFailure
+from messaging.channels.content import EmailContent, StoredFile, content_from_json
 from messaging.models import Attachment, Attempt, Message, MessageAttachment, Status
 from tests.conftest import client_for
 from tests.factories import drain, make_api_key, make_sender, make_version, reloaded

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from messaging.channels.base import Account, EmailContent, Outbound
+from messaging.channels.base import Account, Outbound
+from messaging.channels.content import EmailContent
 from tests.imitations.http_provider import DOMAIN, SECRET, HttpProvider
 from tests.imitations.smtp import SmtpServer
 
