@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from core.serializers import StrictCharField
 from templates_app.models import CODE, LOCALE
+from templates_app.source import MAX_PARAMETER, MAX_PARAMETERS, PARAMETER
 
 
 class CodeField(StrictCharField):
@@ -54,3 +55,27 @@ class VariablesField(serializers.Field[Any, Any, Any, Any]):
 
     def to_representation(self, value: Any) -> Any:
         return value
+
+
+@extend_schema_field(
+    {
+        "type": "object",
+        "maxProperties": MAX_PARAMETERS,
+        "propertyNames": {"pattern": f"^{PARAMETER.pattern}$"},
+        "additionalProperties": {"type": "string", "maxLength": MAX_PARAMETER},
+        "examples": [{"code": "{{ code }}", "minutes": "{{ minutes }}"}],
+    }
+)
+class ParametersField(VariablesField):
+    """Texts with tags, by the names of the provider's template."""
+
+    def to_internal_value(self, data: Any) -> dict[str, str]:
+        found: dict[str, Any] = super().to_internal_value(data)
+        wrong = {
+            name: [serializers.ErrorDetail("It must be a string.", code="invalid")]
+            for name, text in found.items()
+            if not isinstance(text, str)
+        }
+        if wrong:
+            raise serializers.ValidationError(wrong)
+        return found

@@ -17,10 +17,10 @@ from django.db import transaction
 
 from accounts.models import Application
 from core.errors import Code, DomainError
-from templates_app import publishing, rendering
+from templates_app import checking, publishing
 from templates_app.models import HANDLING, Template, TemplateVersion, no_variables
 from templates_app.publishing import Author, Draft
-from templates_app.rendering import Source
+from templates_app.source import BODY_FORMATS, Source, unstorable
 from templates_app.variables import problems_of_schema, suggest_schema
 
 STARTERS = Path(__file__).resolve().parent / "starters"
@@ -29,7 +29,11 @@ BODIES = {"html": "body.html", "mjml": "body.mjml", "markdown": "body.md", "text
 ABOUT = "template.json"
 TEXT = "text.txt"
 _OF_TEMPLATE = ("name", "description", "channel", *HANDLING)
-_OF_VERSION = ("subject", "body_format", "provider_template_id", "provider_signature", "variables")
+_OF_PROVIDER = (
+    *("provider_template_id", "provider_signature", "provider_kind"),
+    "provider_parameters",
+)
+_OF_VERSION = ("subject", "body_format", *_OF_PROVIDER, "variables")
 _LARGEST_FILE = 1_000_000
 
 
@@ -92,10 +96,11 @@ def export_folder(folder: Path, *, application: Application | None) -> list[str]
 def as_files(template: Template, version: TemplateVersion) -> Stored:
     about = {name: getattr(template, name) for name in _OF_TEMPLATE}
     about |= {name: getattr(version, name) for name in _OF_VERSION}
-    optional = ("provider_template_id", "provider_signature", "description")
+    optional = (*_OF_PROVIDER, "description")
     kept = {name: value for name, value in about.items() if value or name not in optional}
     # PostgreSQL keeps no order among the names of an object.
-    kept["variables"] = _in_order(kept["variables"])
+    for name in {"variables", "provider_parameters"} & kept.keys():
+        kept[name] = _in_order(kept[name])
     files = {
         ABOUT: json.dumps(kept, indent=2, ensure_ascii=False) + "\n",
         BODIES[version.body_format]: version.body,
@@ -229,32 +234,43 @@ def _read(stored: Stored) -> tuple[dict[str, Any], Draft]:
         raise wrong(f"its body_format is {body_format}, so there must be {body or 'a body'}.")
     if others := {*BODIES.values()} & stored.files.keys() - {body}:
         raise wrong(f"it has more than one body: {', '.join(sorted({body, *others}))}.")
+    parameters = about.get("provider_parameters", {})
+    if not _are_texts(parameters):
+        raise wrong("its provider_parameters are no object of texts.")
     source = Source(
         subject=str(about.get("subject", "")),
         body=stored.files[body],
         body_format=body_format,
         text=stored.files.get(TEXT, ""),
         channel=str(about.get("channel", "email")),
+        parameters=parameters,
     )
+    if source.channel not in BODY_FORMATS:
+        raise wrong(f"there is no channel {source.channel}; there are: {', '.join(BODY_FORMATS)}.")
     known = about.get("variables", no_variables())
-    unstorable = [problem.detail for problem in rendering.unstorable(source)]
-    unstorable += [error.detail for error in problems_of_schema(known)]
-    if unstorable:
-        raise wrong(unstorable[0])
+    found_wrong = [problem.detail for problem in unstorable(source)]
+    found_wrong += [error.detail for error in problems_of_schema(known)]
+    if found_wrong:
+        raise wrong(found_wrong[0])
     # What its text asks for beyond them, as publishing would add.
-    found = rendering.find_variables(source)
+    found = checking.find_variables(source)
     draft = Draft(
         source,
         variables=suggest_schema(found, known, keep_unused=True),
         provider_template_id=str(about.get("provider_template_id", "")),
         provider_signature=str(about.get("provider_signature", "")),
+        provider_kind=str(about.get("provider_kind", "")),
     )
     fields = {name: about[name] for name in _OF_TEMPLATE if name in about}
     return {"name": stored.code, **fields}, draft
 
 
+def _are_texts(found: object) -> bool:
+    return isinstance(found, dict) and all(isinstance(text, str) for text in found.values())
+
+
 def _check(stored: Stored, draft: Draft) -> None:
-    problems = rendering.check(draft.source)
+    problems = checking.check(draft.source)
     if problems:
         lines = [f"{e.pointer[1:]}: {e.detail}" for e in publishing.as_field_errors(problems)]
         raise DomainError(
@@ -273,6 +289,8 @@ def _normal(about: Mapping[str, Any], draft: Draft) -> str:
         variables=draft.variables,
         provider_template_id=draft.provider_template_id,
         provider_signature=draft.provider_signature,
+        provider_kind=draft.provider_kind,
+        provider_parameters=dict(draft.source.parameters),
     )
     return as_files(template, version).files[ABOUT]
 

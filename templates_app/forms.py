@@ -10,7 +10,7 @@ from core.vocabulary import Channel
 from templates_app.looking import follow_text
 from templates_app.models import Template, TemplateVersion, no_variables
 from templates_app.publishing import Draft
-from templates_app.rendering import Source
+from templates_app.source import Source
 
 FIELDS = ("subject", "body_format", "body", "text", "variables")
 PROVIDER_FIELDS = ("provider_template_id", "provider_signature", "variables")

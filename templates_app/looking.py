@@ -4,18 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from core.vocabulary import Channel
-from templates_app.rendering import (
-    FoundVariable,
-    Problem,
-    Rendered,
-    RenderError,
-    Source,
-    check,
-    compile_source,
-    find_variables,
-    render,
-)
+from templates_app.checking import check, find_variables
+from templates_app.discovery import FoundVariable
+from templates_app.rendering import Rendered, RenderError, compile_source, render
+from templates_app.source import Problem, Source
 from templates_app.variables import example_of, problems_of_schema, suggest_schema
 
 
@@ -51,8 +43,8 @@ def look_at(source: Source, *, schema: Mapping[str, Any], locale: str) -> Look:
 
 
 def follow_text(source: Source, schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema with the variables that the text has now. Where the text is the provider's or has
-    errors nothing is dropped: it may be used in the part that cannot be read."""
-    if source.channel != Channel.EMAIL or problems_of_schema(schema):
+    """The schema with the variables that the text has now. Where it has errors nothing is dropped:
+    it may be used in the part that cannot be read."""
+    if problems_of_schema(schema):
         return dict(schema)
     return suggest_schema(find_variables(source), schema, keep_unused=bool(check(source)))

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import Code, DomainError, FieldError
-from templates_app import rendering
+from templates_app import checking, rendering
 from templates_app.discovery import FoundVariable
 from templates_app.models import TemplateVersion
 from templates_app.publishing import as_field_errors, source_of
-from templates_app.rendering import Rendered, RenderError, Source
+from templates_app.rendering import Rendered, RenderError
 from templates_app.sending import Ready, render_checked
+from templates_app.source import Source
 from templates_app.variables import Checker, suggest_schema
 
 
@@ -37,11 +38,11 @@ def preview_source(
 ) -> Previewed:
     """Raises `DomainError` (`invalid_request`): for the text with all that is wrong in it, for the
     variables with all that are missing or wrong."""
-    problems = rendering.check(source)
+    problems = checking.check(source)
     if problems:
         detail = "The text has errors; `errors` names each one."
         raise DomainError(Code.INVALID_REQUEST, detail, errors=as_field_errors(problems))
-    found = rendering.find_variables(source)
+    found = checking.find_variables(source)
     try:
         compiled = rendering.compile_source(source)
     except RenderError as error:

@@ -11,9 +11,9 @@ from django.db.models import Max
 from accounts.models import Application, User
 from core.errors import Code, DomainError, FieldError
 from core.problems import escape_pointer
-from templates_app import markup, rendering
+from templates_app import checking, markup, rendering
 from templates_app.models import HANDLING, Template, TemplateVersion, VersionStatus
-from templates_app.rendering import Problem, Source
+from templates_app.source import TEMPLATED, Problem, Source, unstorable
 from templates_app.uses import Caller, uses
 from templates_app.variables import problems_of_schema, suggest_schema
 
@@ -37,6 +37,7 @@ class Draft:
     variables: dict[str, Any] | None = None
     provider_template_id: str = ""
     provider_signature: str = ""
+    provider_kind: str = ""
     change_note: str = ""
 
 
@@ -65,6 +66,7 @@ def source_of(version: TemplateVersion) -> Source:
         body_format=version.body_format,
         text=version.text,
         channel=version.template.channel,
+        parameters=version.provider_parameters,
     )
 
 
@@ -120,6 +122,8 @@ def save_draft(
         version.variables = _variables(draft, version)
         version.provider_template_id = draft.provider_template_id
         version.provider_signature = draft.provider_signature
+        version.provider_kind = draft.provider_kind
+        version.provider_parameters = dict(draft.source.parameters)
         version.change_note = draft.change_note
         version.author, version.author_name = by.user, by.name
         version.updated_at = now
@@ -134,13 +138,18 @@ def draft_of(version: TemplateVersion, *, change_note: str = "") -> Draft:
         variables=version.variables,
         provider_template_id=version.provider_template_id,
         provider_signature=version.provider_signature,
+        provider_kind=version.provider_kind,
         change_note=change_note,
     )
 
 
 def problems_of(version: TemplateVersion) -> list[Problem]:
     """Why it cannot be published, or nothing."""
-    return rendering.check(source_of(version))
+    problems = checking.check(source_of(version))
+    if version.template.channel in TEMPLATED and not version.provider_template_id:
+        detail = "Give the id under which the provider approved this template."
+        problems.append(Problem("provider_template_id", 0, 0, "blank", detail))
+    return problems
 
 
 def required_by(version: TemplateVersion) -> set[str]:
@@ -186,7 +195,9 @@ def publish(
         if not is_confirmed and (callers := lacking_callers(version, now=now)):
             raise ConfirmationRequired(callers)
         source = source_of(version)
-        version.html = markup.inline_styles(markup.html_of(source.body, source.body_format))
+        version.html = ""
+        if source.has_markup:
+            version.html = markup.inline_styles(markup.html_of(source.body, source.body_format))
         is_derived = version.html and not version.text.strip()
         version.derived_text = rendering.derive_text(version.html) if is_derived else ""
         version.variables = _followed(version)
@@ -226,7 +237,7 @@ def roll_back(
 
 _COPIED = (
     *("subject", "body", "body_format", "text", "variables"),
-    *("provider_template_id", "provider_signature"),
+    *("provider_template_id", "provider_signature", "provider_kind", "provider_parameters"),
 )
 
 
@@ -284,7 +295,7 @@ def as_field_errors(problems: Sequence[Problem]) -> tuple[FieldError, ...]:
     """By the field of the part, with line and column in the words."""
     return tuple(
         FieldError(
-            f"/{escape_pointer(problem.part)}",
+            "/" + "/".join(map(escape_pointer, problem.part.split("/", 1))),
             problem.code,
             f"Line {problem.line}, column {problem.column}: {problem.detail}"
             if problem.line
@@ -325,11 +336,7 @@ def locked_draft(version: TemplateVersion) -> TemplateVersion:
 
 
 def _check_storable(draft: Draft) -> None:
-    errors = [
-        error
-        for problem in rendering.unstorable(draft.source)
-        for error in as_field_errors([problem])
-    ]
+    errors = [error for problem in unstorable(draft.source) for error in as_field_errors([problem])]
     if draft.variables is not None:
         errors += [
             FieldError(f"/variables{error.pointer}", error.code, error.detail)
@@ -341,6 +348,8 @@ def _check_storable(draft: Draft) -> None:
 
 def _compiled(source: Source) -> str:
     """Empty for a draft whose markup is not right yet."""
+    if not source.has_markup:
+        return ""
     try:
         return markup.html_of(source.body, source.body_format)
     except markup.MarkupError:
@@ -350,7 +359,7 @@ def _compiled(source: Source) -> str:
 def _variables(draft: Draft, version: TemplateVersion) -> dict[str, Any]:
     if draft.variables is not None:
         return draft.variables
-    found = rendering.find_variables(draft.source)
+    found = checking.find_variables(draft.source)
     current = version.template.current_version
     known = version.variables if version.pk else current.variables if current else {}
     return suggest_schema(found, known)
@@ -358,7 +367,7 @@ def _variables(draft: Draft, version: TemplateVersion) -> dict[str, Any]:
 
 def _followed(version: TemplateVersion) -> dict[str, Any]:
     """Its variables, with what its text asks for beyond them."""
-    found = rendering.find_variables(source_of(version))
+    found = checking.find_variables(source_of(version))
     return suggest_schema(found, version.variables, keep_unused=True)
 
 

@@ -1,12 +1,12 @@
 """Turns a template's text and a caller's variables into a message. Pure: no models, no clock.
 
-`check` says everything that is wrong with a text; `compile_source` makes it ready, `render` makes
-the message. Whatever fails, fails with its part, line, column and variable.
+`compile_source` makes a text ready, `render` makes the message. Whatever fails, fails with its
+part, line, column and variable.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from liquid.exceptions import (
@@ -18,63 +18,40 @@ from liquid.exceptions import (
 )
 
 from core.addresses import CONTROL
-from templates_app import discovery, links, markup
-from templates_app.discovery import FoundVariable as FoundVariable
-from templates_app.filters import FILTERS
+from core.vocabulary import Channel
+from templates_app import links, markup
 from templates_app.language import HTML, PLAIN, Parsed
 from templates_app.markup import MarkupError
-from templates_app.places import TAG, position
-from templates_app.safe_places import unsafe_places
+from templates_app.places import position
+from templates_app.source import (
+    BODY,
+    MAX_SUBJECT,
+    PARAMETERS,
+    SUBJECT,
+    TEXT,
+    UNPRINTABLE,
+    Problem,
+    Source,
+    parameters_of,
+    unstorable,
+)
 
-# The parts of a source, as errors name them.
-SUBJECT, BODY, TEXT = "subject", "body", "text"
-MAX_SUBJECT = 255
-MAX_SUBJECT_SOURCE = 1000
-MAX_TAGS = 3_000
 # A mail of this size is cut off by Gmail, so a warning says so.
 CLIPPED_AT = 100_000
-# What PostgreSQL or a mail cannot hold: controls other than tab and line ends, lone surrogates.
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _BLANK_LINES = re.compile(r"\n[ \t]*(?:\n[ \t]*)+\n")
 _UNDEFINED = re.compile(r"'?(.+?)'? is undefined")
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """What an editor writes. `body_format` is `html`, `mjml`, `markdown` or `text`; `text` is the
-    plain text beside an HTML body, made from it when empty."""
-
-    subject: str = ""
-    body: str = ""
-    body_format: str = "html"
-    text: str = ""
-    channel: str = "email"
-
-    def parts(self) -> list[tuple[str, str]]:
-        return [(SUBJECT, self.subject), (BODY, self.body), (TEXT, self.text)]
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that is wrong with a source, or with what came of it. Lines and columns begin at 1
-    and count in the part as it was written; both are 0 where no place is known."""
-
-    part: str
-    line: int
-    column: int
-    code: str
-    detail: str
-    variable: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Rendered:
-    """A message. `html` is empty for a plain text. `warnings` tell what was made harmless."""
+    """A message. `html` is empty for a plain text. `warnings` tell what was made harmless.
+    `parameters` are those of the provider's template."""
 
     subject: str
     html: str
     text: str
     warnings: tuple[Problem, ...] = ()
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 class RenderError(Exception):
@@ -96,102 +73,11 @@ class Compiled:
     # None where the text has to be made from each rendered HTML.
     text: Parsed | None
     is_text_derived: bool
+    parameters: Mapping[str, Parsed] = field(default_factory=dict)
 
 
-# --- checking ------------------------------------------------------------------------------------
-
-
-def check(source: Source) -> list[Problem]:
-    """Everything that is wrong with `source` whatever its variables, in the order of its text."""
-    problems = list(unstorable(source))
-    if problems:
-        return problems
-    parsed_body = False
-    for part, text in source.parts():
-        try:
-            parsed = Parsed(text, PLAIN)
-        except LiquidError as error:
-            problems.append(_as_problem(error, part, text))
-            continue
-        problems += _unknown_filters(parsed, part, text)
-        parsed_body = parsed_body or part == BODY
-    if not source.subject.strip() and source.channel == "email":
-        problems.append(Problem(SUBJECT, 0, 0, "blank", "An e-mail needs a subject."))
-    if not source.body.strip():
-        problems.append(Problem(BODY, 0, 0, "blank", "The body is empty."))
-    elif parsed_body:
-        problems += _body_problems(source)
-    order = {SUBJECT: 0, BODY: 1, TEXT: 2}
-    return sorted(problems, key=lambda p: (order[p.part], p.line, p.column))
-
-
-def unstorable(source: Source) -> list[Problem]:
-    problems = []
-    limits = {SUBJECT: MAX_SUBJECT_SOURCE, BODY: markup.MAX_BODY, TEXT: markup.MAX_BODY}
-    for part, text in source.parts():
-        if len(text) > limits[part]:
-            detail = f"The {part} may have {limits[part]:,} characters; it has {len(text):,}."
-            problems.append(Problem(part, 0, 0, "too_large", detail))
-        elif text.count("{{") + text.count("{%") > MAX_TAGS:
-            detail = f"The {part} may have {MAX_TAGS:,} tags."
-            problems.append(Problem(part, 0, 0, "too_large", detail))
-        elif found := _UNPRINTABLE.search(text):
-            line, column = position(text, found.start())
-            detail = "There is a control character here."
-            problems.append(Problem(part, line, column, "control_characters", detail))
-    return problems
-
-
-def _unknown_filters(parsed: Parsed, part: str, text: str) -> list[Problem]:
-    problems = []
-    for name, token in parsed.filters():
-        if name not in FILTERS:
-            line, column = position(text, token.start_index)
-            problems.append(Problem(part, line, column, "unknown_filter", _no_filter(name)))
-    return problems
-
-
-def _no_filter(name: str) -> str:
-    return f"There is no filter {name[:50]}. There are: {', '.join(sorted(FILTERS))}."
-
-
-def _body_problems(source: Source) -> list[Problem]:
-    body = source.body
-    if source.body_format == "text":
-        return []
-    try:
-        html = markup.html_of(body, source.body_format)
-        markup.inline_styles(html)
-    except MarkupError as error:
-        return [Problem(BODY, error.line, error.column, error.code, error.detail)]
-    problems = []
-    # MJML and HTML are read as they are written; what Markdown says is as safe as its HTML.
-    for offset, why in unsafe_places(body):
-        line, column = position(body, offset)
-        problems.append(Problem(BODY, line, column, "unsafe_place", why))
-    _, schemes = links.defuse(TAG.sub("", html))
-    for scheme in schemes:
-        found = re.search(re.escape(scheme), body, re.IGNORECASE)
-        line, column = position(body, found.start()) if found else (0, 0)
-        problems.append(Problem(BODY, line, column, "unsafe_url", _unsafe_url(scheme)))
-    return problems
-
-
-def _unsafe_url(scheme: str) -> str:
+def unsafe_url_words(scheme: str) -> str:
     return f"Links that begin with {scheme}: are replaced by #."
-
-
-def find_variables(source: Source) -> list[FoundVariable]:
-    """The variables that `source` asks for, in order of appearance; none where it has errors."""
-    if unstorable(source):
-        return []
-    try:
-        return discovery.discover(source.parts())
-    except LiquidError:
-        return []
-
-
-# --- rendering -----------------------------------------------------------------------------------
 
 
 def compile_source(
@@ -201,7 +87,7 @@ def compile_source(
     nothing is compiled twice."""
     for problem in unstorable(source):
         raise RenderError(problem)
-    has_html = source.body_format != "text"
+    has_html = source.has_markup
     if has_html and html is None:
         try:
             html = markup.inline_styles(markup.html_of(source.body, source.body_format))
@@ -223,6 +109,10 @@ def compile_source(
         html=_parse(html or "", HTML, BODY, source.body) if has_html else None,
         text=text,
         is_text_derived=is_derived,
+        parameters={
+            name: _parse(text, PLAIN, f"{PARAMETERS}/{name}", text)
+            for name, text in parameters_of(source).items()
+        },
     )
 
 
@@ -232,14 +122,14 @@ def _parse(text: str, env: Any, part: str, written: str) -> Parsed:
     except LiquidError as error:
         # What was compiled has other lines than what was written.
         _check_language(written, part)
-        raise RenderError(_as_problem(error, part, written, is_placed=text == written)) from error
+        raise RenderError(as_problem(error, part, written, is_placed=text == written)) from error
 
 
 def _check_language(written: str, part: str) -> None:
     try:
         Parsed(written, PLAIN)
     except LiquidError as error:
-        raise RenderError(_as_problem(error, part, written)) from error
+        raise RenderError(as_problem(error, part, written)) from error
 
 
 def _parse_derived(text: str) -> Parsed | None:
@@ -260,13 +150,14 @@ def render(compiled: Compiled, variables: Mapping[str, Any], *, locale: str = ""
     """Raises `RenderError`. `variables` are JSON values; `locale` is for dates, numbers, money."""
     source = compiled.source
     subject = _run(compiled.subject, variables, locale, SUBJECT, source.subject).strip()
-    _check_subject(subject, variables)
+    if source.channel == Channel.EMAIL or subject:
+        _check_subject(subject, variables)
     html, warnings = "", []
     if compiled.html is not None:
         html = _run(compiled.html, variables, locale, BODY, source.body)
         _check_content(html, BODY)
         html, schemes = links.defuse(html)
-        warnings += [Problem(BODY, 0, 0, "unsafe_url", _unsafe_url(each)) for each in schemes]
+        warnings += [Problem(BODY, 0, 0, "unsafe_url", unsafe_url_words(each)) for each in schemes]
         if len(html) > CLIPPED_AT:
             detail = "Gmail cuts off mails of more than about 100,000 characters."
             warnings.append(Problem(BODY, 0, 0, "long", detail))
@@ -283,14 +174,30 @@ def render(compiled: Compiled, variables: Mapping[str, Any], *, locale: str = ""
         part, written = (TEXT, source.text) if compiled.html else (BODY, source.body)
         text = _run(compiled.text, variables, locale, part, written)
     _check_content(text, TEXT)
-    return Rendered(subject, html, text, tuple(dict.fromkeys(warnings)))
+    parameters = _filled(compiled, variables, locale)
+    if parameters and not text.strip():
+        text = "\n".join(f"{name}: {value}" for name, value in parameters.items())
+    return Rendered(subject, html, text, tuple(dict.fromkeys(warnings)), parameters)
+
+
+def _filled(compiled: Compiled, variables: Mapping[str, Any], locale: str) -> dict[str, str]:
+    """One line each: whatever else providers take, they take that."""
+    found = {}
+    for name, parsed in compiled.parameters.items():
+        part, written = f"{PARAMETERS}/{name}", compiled.source.parameters.get(name, "")
+        found[name] = _run(parsed, variables, locale, part, written).strip()
+        if CONTROL.search(found[name]):
+            detail = f"The parameter {name} holds line breaks or control characters."
+            guilty = _holding_control(variables)
+            raise RenderError(Problem(part, 0, 0, "control_characters", detail, guilty))
+    return found
 
 
 def _run(parsed: Parsed, variables: Mapping[str, Any], locale: str, part: str, written: str) -> str:
     try:
         return parsed.render(variables, locale)
     except LiquidError as error:
-        problem = _as_problem(error, part, written, is_placed=parsed.source == written)
+        problem = as_problem(error, part, written, is_placed=parsed.source == written)
         if not problem.line and written:
             problem = _placed(problem, variables, locale, written)
         raise RenderError(problem) from error
@@ -305,14 +212,14 @@ def _placed(problem: Problem, variables: Mapping[str, Any], locale: str, written
     try:
         Parsed(written, HTML).render(variables, locale)
     except LiquidError as error:
-        found = _as_problem(error, problem.part, written)
+        found = as_problem(error, problem.part, written)
         return found if found.code == problem.code else problem
     except Exception:
         return problem
     return problem
 
 
-def _as_problem(error: LiquidError, part: str, written: str, *, is_placed: bool = True) -> Problem:
+def as_problem(error: LiquidError, part: str, written: str, *, is_placed: bool = True) -> Problem:
     line = column = 0
     if is_placed and error.token is not None and 0 <= error.token.start_index <= len(written):
         line, column = position(written, error.token.start_index)
@@ -355,14 +262,7 @@ def _unclosed(written: str) -> int | None:
 
 def _check_subject(subject: str, variables: Mapping[str, Any]) -> None:
     if CONTROL.search(subject):
-        guilty = next(
-            (
-                n
-                for n, value in variables.items()
-                if isinstance(value, str) and CONTROL.search(value)
-            ),
-            "",
-        )
+        guilty = _holding_control(variables)
         detail = "The subject holds line breaks, control characters or direction overrides."
         raise RenderError(Problem(SUBJECT, 0, 0, "control_characters", detail, guilty))
     if len(subject) > MAX_SUBJECT:
@@ -372,8 +272,14 @@ def _check_subject(subject: str, variables: Mapping[str, Any]) -> None:
         raise RenderError(Problem(SUBJECT, 0, 0, "blank", "The subject is empty."))
 
 
+def _holding_control(variables: Mapping[str, Any]) -> str:
+    """The name of the first that holds control characters."""
+    named = variables.items()
+    return next((n for n, v in named if isinstance(v, str) and CONTROL.search(v)), "")
+
+
 def _check_content(text: str, part: str) -> None:
-    if found := _UNPRINTABLE.search(text):
+    if found := UNPRINTABLE.search(text):
         line, _ = position(text, found.start())
         detail = f"The {part} holds a control character, in line {line} of what was rendered."
         raise RenderError(Problem(part, 0, 0, "control_characters", detail))

@@ -49,11 +49,12 @@ class Chosen:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    chosen: Chosen
-    rendered: Rendered
-    variable_names: list[str]
-    warnings: list[FieldError]
+class ProviderTemplate:
+    """How the provider knows a template; `kind` is one of its sorts of templates."""
+
+    id: str = ""
+    signature: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,20 @@ class Ready:
 
     compiled: Compiled
     checker: Checker
+    provider: ProviderTemplate = ProviderTemplate()
+
+    @property
+    def body_format(self) -> str:
+        return self.compiled.source.body_format
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    chosen: Chosen
+    ready: Ready
+    rendered: Rendered
+    variable_names: list[str]
+    warnings: list[FieldError]
 
 
 class Finder:
@@ -96,7 +111,7 @@ def prepare(
     locale = wanted.locale or chosen.locale
     rendered, warnings = render_checked(ready, wanted.variables, wanted.is_strict, locale)
     names = sorted(wanted.variables)
-    return Prepared(chosen, rendered, names, warnings)
+    return Prepared(chosen, ready, rendered, names, warnings)
 
 
 def render_checked(
@@ -151,7 +166,10 @@ def make_ready(version: TemplateVersion) -> Ready:
     """Raises `RenderError`. Of a draft too, which is not kept."""
     html, text = version.html or None, version.derived_text or None
     compiled = rendering.compile_source(source_of(version), html=html, derived_text=text)
-    return Ready(compiled, Checker(version.variables))
+    provider = ProviderTemplate(
+        version.provider_template_id, version.provider_signature, version.provider_kind
+    )
+    return Ready(compiled, Checker(version.variables), provider)
 
 
 # --- finding -------------------------------------------------------------------------------------
@@ -178,6 +196,7 @@ def choose(wanted: Wanted, *, application_id: int, channel: str) -> Chosen:
     with prepared_cursor() as cursor:
         cursor.execute(sql, parameters)
         rows = [_Row(*row) for row in cursor.fetchall()]
+    others = {row.channel for row in rows}
     rows = [row for row in rows if row.channel == channel]
     nearest = languages(wanted.locale)
     candidates = sorted(
@@ -198,7 +217,7 @@ def choose(wanted: Wanted, *, application_id: int, channel: str) -> Chosen:
             usable.lifetime_seconds,
             usable.dedupe_seconds,
         )
-    raise _why_none(wanted, rows, [usable] if usable else candidates)
+    raise _why_none(wanted, rows, [usable] if usable else candidates, others - {channel})
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +237,10 @@ class _Row:
     status: str | None
 
 
-def _why_none(wanted: Wanted, rows: list[_Row], candidates: list[_Row]) -> DomainError:
+def _why_none(
+    wanted: Wanted, rows: list[_Row], candidates: list[_Row], others: set[str]
+) -> DomainError:
+    """`others`: channels that have a template of this code, where this one has none."""
     code, version = wanted.code, wanted.version
 
     def refusal(kind: Code, pointer: str, field_code: str, detail: str) -> DomainError:
@@ -226,6 +248,8 @@ def _why_none(wanted: Wanted, rows: list[_Row], candidates: list[_Row]) -> Domai
 
     if not rows:
         detail = f"There is no template {code}."
+        if others:
+            detail = f"The template {code} is one of another channel: {', '.join(sorted(others))}."
         return refusal(Code.NOT_FOUND, "/template_code", "template_not_found", detail)
     if not candidates:
         there = ", ".join(sorted({row.locale for row in rows}))

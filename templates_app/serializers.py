@@ -7,11 +7,15 @@ from accounts.models import MAX_DEDUPE_SECONDS
 from core.schema_rules import NEVER
 from core.serializers import ErrorSerializer, StrictBooleanField, StrictCharField, StrictSerializer
 from core.vocabulary import Channel, Lane, Policy
-from templates_app.fields import CodeField, LocaleField, VariablesField
+from templates_app.fields import CodeField, LocaleField, ParametersField, VariablesField
 from templates_app.markup import MAX_BODY
 from templates_app.models import HANDLING, MAX_LIFETIME, BodyFormat, Template, TemplateVersion
 from templates_app.publishing import Draft, as_field_errors, problems_of
-from templates_app.rendering import MAX_SUBJECT_SOURCE, Source
+from templates_app.source import (
+    BODY_FORMATS,
+    MAX_SUBJECT_SOURCE,
+    Source,
+)
 
 PREVIEW_IS_A_PATH = "preview"
 
@@ -29,7 +33,9 @@ class TextRequest(StrictSerializer):
         required=False, max_length=MAX_BODY, allow_blank=True, trim_whitespace=False
     )
     body_format = serializers.ChoiceField(
-        choices=BodyFormat.choices, required=False, help_text="By default `html`."
+        choices=BodyFormat.choices,
+        required=False,
+        help_text="By default `html`; of other channels than e-mail `text`.",
     )
     text = StrictCharField(
         required=False,
@@ -38,16 +44,22 @@ class TextRequest(StrictSerializer):
         trim_whitespace=False,
         help_text="The plain text beside an HTML body. Empty: made from it.",
     )
+    provider_parameters = ParametersField(
+        required=False,
+        help_text="SMS and WeChat Official Account: what is put where in the provider's template. "
+        "Without, of SMS the variables of the body by their names.",
+    )
 
     def as_source(self, channel: str, before: Source | None = None) -> Source:
         """What is given, and `before` for the rest."""
-        data, before = self.validated_data, before or Source()
+        data, before = self.validated_data, before or Source(body_format=BODY_FORMATS[channel][0])
         return Source(
             subject=data.get("subject", before.subject),
             body=data.get("body", before.body),
             body_format=data.get("body_format", before.body_format),
             text=data.get("text", before.text),
             channel=channel,
+            parameters=data.get("provider_parameters", before.parameters),
         )
 
 
@@ -60,22 +72,38 @@ class DraftRequest(TextRequest):
     change_note = StrictCharField(required=False, max_length=500, allow_blank=True)
     provider_template_id = StrictCharField(required=False, max_length=100, allow_blank=True)
     provider_signature = StrictCharField(required=False, max_length=100, allow_blank=True)
+    provider_kind = serializers.ChoiceField(
+        choices=["template", "subscribe"],
+        required=False,
+        help_text="WeChat Official Account: a template message, or a subscribe notice.",
+    )
 
     def draft(self, channel: str, before: Draft | None = None) -> Draft:
-        data, before = self.validated_data, before or Draft(Source())
+        data = self.validated_data
+        source = self.as_source(channel, before.source if before else None)
+        before = before or Draft(source)
         return Draft(
-            source=self.as_source(channel, before.source),
+            source=source,
             variables=data.get("variables", before.variables),
             provider_template_id=data.get("provider_template_id", before.provider_template_id),
             provider_signature=data.get("provider_signature", before.provider_signature),
+            provider_kind=data.get("provider_kind", before.provider_kind),
             change_note=data.get("change_note", before.change_note),
         )
 
 
 class VersionRequest(DraftRequest):
-    """A new version: all of its text."""
+    """A new version: all of its text. Only a WeChat Official Account's may have no body."""
 
-    body = StrictCharField(max_length=MAX_BODY, trim_whitespace=False)
+    schema_conditions = {"anyOf": [{"required": ["body"]}, {"required": ["provider_parameters"]}]}
+
+    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
+        if "body" not in data and "provider_parameters" not in data:
+            words = "This field is required."
+            raise serializers.ValidationError(
+                {"body": [serializers.ErrorDetail(words, code="required")]}
+            )
+        return data
 
 
 class HandlingFields(StrictSerializer):
@@ -132,8 +160,11 @@ class TemplateRequest(HandlingFields, DraftRequest):
 
     def first_draft(self) -> Draft | None:
         data = self.validated_data
-        has_text = any(name in data for name in ("subject", "body", "text", "variables"))
+        has_text = any(name in data for name in _OF_FIRST)
         return self.draft(data["channel"]) if has_text else None
+
+
+_OF_FIRST = ("subject", "body", "text", "variables", "provider_template_id", "provider_parameters")
 
 
 class PublishRequest(StrictSerializer):
@@ -155,6 +186,9 @@ class RollbackRequest(StrictSerializer):
     )
 
 
+_TEXTS = ("subject", "body", "body_format", "text", "provider_parameters", "channel")
+
+
 class PreviewRequest(TextRequest):
     schema_conditions = {
         "oneOf": [
@@ -164,7 +198,7 @@ class PreviewRequest(TextRequest):
             },
             {
                 "required": ["template_code"],
-                "properties": dict.fromkeys(("subject", "body", "body_format", "text"), NEVER),
+                "properties": dict.fromkeys(_TEXTS, NEVER),
             },
         ]
     }
@@ -175,9 +209,12 @@ class PreviewRequest(TextRequest):
     )
     locale = LocaleField(required=False)
     variables = VariablesField(required=False)
+    channel = serializers.ChoiceField(
+        choices=Channel.choices, required=False, help_text="Of a text; by default e-mail."
+    )
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
-        texts = [name for name in ("subject", "body", "body_format", "text") if name in data]
+        texts = [name for name in _TEXTS if name in data]
         errors: dict[str, Any] = {}
         if "template_code" in data:
             for name in texts:
@@ -235,7 +272,7 @@ class VersionDetail(VersionSummary):
         fields = [
             *VersionSummary.Meta.fields,
             *("body", "text", "variables", "provider_template_id", "provider_signature"),
-            "problems",
+            *("provider_kind", "provider_parameters", "problems"),
         ]
 
     @extend_schema_field(ErrorSerializer(many=True))
@@ -294,4 +331,9 @@ class Preview(serializers.Serializer[Any]):
     html = serializers.CharField(source="rendered.html")
     text = serializers.CharField(source="rendered.text")
     variables = FoundVariableSerializer(many=True)
+    parameters = serializers.DictField(
+        source="rendered.parameters",
+        child=serializers.CharField(),
+        help_text="Of the provider's template.",
+    )
     warnings = ErrorSerializer(many=True)

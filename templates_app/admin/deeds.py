@@ -26,7 +26,7 @@ from templates_app.admin.versions import state_of
 from templates_app.forms import DuplicateForm, fields_of
 from templates_app.models import Template, TemplateVersion
 from templates_app.publishing import Draft
-from templates_app.rendering import Source
+from templates_app.source import Source
 
 
 class DeedsMixin:

@@ -15,7 +15,7 @@ from templates_app.admin.pages import all_words
 from templates_app.forms import MAX_PART, DraftForm, source_of
 from templates_app.looking import Look, look_at
 from templates_app.models import TemplateVersion, no_variables
-from templates_app.rendering import Problem
+from templates_app.source import Problem
 from templates_app.uses import uses
 from templates_app.variables import example_of
 

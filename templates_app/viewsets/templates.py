@@ -194,7 +194,9 @@ class TemplateViewSet(OfTemplates):
             locale = locale or version.template.locale
             previewed = preview_version(version, variables, locale=locale)
         else:
-            previewed = preview_source(asked.as_source("email"), variables, locale=locale)
+            previewed = preview_source(
+                asked.as_source(data.get("channel", "email")), variables, locale=locale
+            )
         return Response(Preview(previewed).data)
 
 

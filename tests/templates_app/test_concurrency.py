@@ -10,7 +10,7 @@ from core.errors import Code, DomainError
 from templates_app import drafts, publishing
 from templates_app.models import Template, TemplateVersion
 from templates_app.publishing import Author, Draft
-from templates_app.rendering import Source
+from templates_app.source import Source
 from tests.factories import NOON, make_template, make_version, reloaded
 from tests.published_rows import empty_all_tables
 

@@ -9,7 +9,7 @@ from messaging.models import Message
 from templates_app import drafts, publishing
 from templates_app.models import TemplateVersion
 from templates_app.publishing import Author, Draft
-from templates_app.rendering import Source
+from templates_app.source import Source
 from templates_app.uses import uses
 from tests.factories import NOON, make_operator, make_sender, make_template, make_version
 

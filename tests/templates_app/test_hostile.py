@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from templates_app import markup, rendering
+from templates_app import checking, markup
+from templates_app.checking import check
 from templates_app.filters import FILTERS
-from templates_app.rendering import RenderError, Source, check, compile_source, render
+from templates_app.rendering import RenderError, compile_source, render
+from templates_app.source import Source
 
 VALUES = {
     "x": "abcdefghij" * 100,
@@ -94,7 +96,7 @@ def attack(text: str, part: str) -> str:
         "text": Source("x", text, "text"),
     }[part]
     check(source)
-    rendering.find_variables(source)
+    checking.find_variables(source)
     try:
         rendered = render(compile_source(source), VALUES)
     except RenderError as error:

@@ -1,16 +1,11 @@
 import pytest
 
-from templates_app import rendering
+from templates_app import checking, rendering
+from templates_app.checking import check, find_variables
 from templates_app.discovery import discover
 from templates_app.looking import look_at
-from templates_app.rendering import (
-    RenderError,
-    Source,
-    check,
-    compile_source,
-    find_variables,
-    render,
-)
+from templates_app.rendering import RenderError, compile_source, render
+from templates_app.source import Source
 from templates_app.variables import Checker, example_of, problems_of_schema, suggest_schema
 
 
@@ -192,7 +187,7 @@ def test_a_variable_without_an_example_is_shown_with_a_sample_of_its_kind(body):
 def test_what_was_said_of_a_date_is_kept():
     said = {"type": "object", "properties": {"at": {"type": "string", "examples": ["2020-01-31"]}}}
 
-    schema = suggest_schema(rendering.find_variables(Source("s", "{{ at | date }}")), said)
+    schema = suggest_schema(checking.find_variables(Source("s", "{{ at | date }}")), said)
 
     assert schema["properties"] == said["properties"]
     assert look_at(Source("s", "{{ at | date: '%F' }}"), schema=said, locale="").rendered.html == (

@@ -4,16 +4,17 @@ import re
 
 import pytest
 
-from templates_app import rendering
+from templates_app import checking, rendering
 from templates_app.markup import MarkupError, compile_mjml, inline_styles, text_of
-from templates_app.rendering import Source, compile_source, render
+from templates_app.rendering import compile_source, render
+from templates_app.source import Source
 
 ITEMS = {"items": [{"n": "A", "p": 1}, {"n": "B", "p": 2.5}], "url": "https://e.example/?a=1"}
 
 
 def rendered(body, body_format="html", variables=ITEMS, **fields):
     source = Source("s", body, body_format, **fields)
-    assert rendering.check(source) == []
+    assert checking.check(source) == []
     return render(compile_source(source), variables)
 
 

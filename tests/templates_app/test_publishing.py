@@ -7,7 +7,7 @@ from core.errors import Code, DomainError
 from templates_app import publishing
 from templates_app.models import Template, TemplateVersion
 from templates_app.publishing import Author, ConfirmationRequired, Draft
-from templates_app.rendering import Source
+from templates_app.source import Source
 from tests.factories import (
     NOON,
     make_application,

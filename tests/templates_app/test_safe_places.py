@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from templates_app.rendering import RenderError, Source, check, compile_source, render
+from templates_app.checking import check
+from templates_app.rendering import RenderError, compile_source, render
+from templates_app.source import Source
 
 
 def codes(body):
