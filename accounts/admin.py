@@ -54,7 +54,10 @@ class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
     pass
 
 
-ABOUT_APPLICATION = ["name", "description", "is_active", "dedupe_seconds", "allowed_recipients"]
+ABOUT_APPLICATION = [
+    *("name", "description", "is_active", "dedupe_seconds", "allowed_recipients"),
+    *("default_region", "allowed_countries"),
+]
 
 
 @admin.register(Application)

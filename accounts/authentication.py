@@ -42,6 +42,9 @@ class Caller:
     dedupe_seconds: int
     # Whom its application may write to; empty: everybody.
     allowed_recipients: Sequence[str]
+    # Of telephone numbers without a country, and those that SMS go to.
+    default_region: str
+    allowed_countries: Sequence[str]
     # None: nothing is limited.
     allowance: Allowance | None = None
 
@@ -124,6 +127,8 @@ def find_caller(token: Token, *, meta: dict[str, Any], now: datetime) -> Caller:
         scopes=found.scopes,
         dedupe_seconds=found.dedupe_seconds,
         allowed_recipients=found.allowed_recipients,
+        default_region=found.default_region,
+        allowed_countries=found.allowed_countries,
         allowance=Allowance(found.limits, now) if found.limits is not None else None,
     )
 

@@ -15,7 +15,7 @@ from unfold.widgets import (
 )
 
 from accounts import quotas
-from accounts.models import ApiKey, Application, Scope
+from accounts.models import ApiKey, Application, Scope, validate_regions
 from accounts.recipients import parse_allowed
 
 LIMITS: tuple[Any, dict[str, Any]] = (
@@ -101,6 +101,16 @@ class ApplicationForm(forms.ModelForm):  # type: ignore[type-arg]
         ),
     )
 
+    allowed_countries = LinesField(
+        label=_("Countries for SMS"),
+        required=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
+        help_text=_(
+            "SMS go to numbers of these only, for example CN and HK, one a line. Empty: of the "
+            "country above."
+        ),
+    )
+
     class Meta:
         model = Application
         fields = [
@@ -108,6 +118,8 @@ class ApplicationForm(forms.ModelForm):  # type: ignore[type-arg]
             "description",
             "is_active",
             "allowed_recipients",
+            "default_region",
+            "allowed_countries",
             "requests_per_second",
             "burst",
             "messages_per_day",
@@ -125,6 +137,7 @@ class ApplicationForm(forms.ModelForm):  # type: ignore[type-arg]
             "burst": gettext("as many as a second's"),
             "messages_per_day": settings.DEFAULT_MESSAGES_PER_DAY or none,
             "time_zone": settings.TIME_ZONE,
+            "default_region": settings.DEFAULT_REGION,
             "recipient_per_hour": settings.DEFAULT_RECIPIENT_PER_HOUR or none,
             "recipient_per_day": settings.DEFAULT_RECIPIENT_PER_DAY or none,
         }
@@ -132,6 +145,14 @@ class ApplicationForm(forms.ModelForm):  # type: ignore[type-arg]
             # Who may only look at the page has no fields.
             if name in self.fields:
                 self.fields[name].widget.attrs["placeholder"] = str(default)
+
+    def clean_default_region(self) -> str:
+        return str(self.cleaned_data["default_region"]).strip().upper()
+
+    def clean_allowed_countries(self) -> list[str]:
+        countries = [line.upper() for line in self.cleaned_data["allowed_countries"]]
+        validate_regions(countries)
+        return countries
 
     def clean_allowed_recipients(self) -> list[str]:
         try:

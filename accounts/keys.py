@@ -109,6 +109,9 @@ class ValidKey:
     dedupe_seconds: int
     # The application's: whom it may write to; empty: everybody.
     allowed_recipients: list[str]
+    # Of telephone numbers without a country, and those that SMS go to.
+    default_region: str
+    allowed_countries: list[str]
     limits: Limits | None
 
 
@@ -116,7 +119,8 @@ class ValidKey:
 _FIND_VALID = f"""
     SELECT k.key_id, k.kind, k.scopes, k.allowed_networks,
            k.last_used_at IS NULL OR k.last_used_at < %s, a.dedupe_seconds,
-           a.allowed_recipients, {", ".join(f"a.{column}" for column in COLUMNS)}
+           a.allowed_recipients, a.default_region, a.allowed_countries,
+           {", ".join(f"a.{column}" for column in COLUMNS)}
     FROM accounts_apikey k JOIN accounts_application a ON a.id = k.application_id
     WHERE k.id = %s AND k.version = %s AND a.id = %s
       AND k.revoked_at IS NULL AND a.is_active AND (k.expires_at IS NULL OR k.expires_at > %s)
@@ -131,7 +135,9 @@ def find_valid(pk: int, version: int, application_id: int, *, now: datetime) -> 
     row = first_row(_FIND_VALID, [stale, pk, version, application_id, at])
     if row is None:
         return None
-    key_id, kind, scopes, networks, is_use_due, dedupe_seconds, recipients, *limited = row
+    key_id, kind, scopes, networks, is_use_due, dedupe_seconds, *rest = row
+    recipients, region, countries, *limited = rest
+    region = region or settings.DEFAULT_REGION
     return ValidKey(
         pk=pk,
         application_id=application_id,
@@ -141,6 +147,8 @@ def find_valid(pk: int, version: int, application_id: int, *, now: datetime) -> 
         allowed_networks=json.loads(networks),
         is_use_due=is_use_due,
         allowed_recipients=json.loads(recipients),
+        default_region=region,
+        allowed_countries=json.loads(countries) or [region],
         dedupe_seconds=settings.DEDUPE_SECONDS if dedupe_seconds is None else dedupe_seconds,
         limits=limits_of(application_id, *limited),
     )

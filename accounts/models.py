@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.networks import parse_network
 from accounts.recipients import parse_allowed
+from core.numbers import is_region
 
 # A week.
 MAX_DEDUPE_SECONDS = 7 * 86_400
@@ -30,6 +31,20 @@ def validate_time_zone(name: str) -> None:
         raise ValidationError(
             _("%(name)s is no time zone, for example Asia/Shanghai."), params={"name": name}
         )
+
+
+def validate_region(text: str) -> None:
+    if not is_region(text):
+        raise ValidationError(
+            _("%(text)s is no country, for example CN."), params={"text": text[:20]}
+        )
+
+
+def validate_regions(value: object) -> None:
+    if not isinstance(value, list):
+        raise ValidationError(_("Give a list of countries."))
+    for text in value:
+        validate_region(str(text))
 
 
 class User(AbstractUser):
@@ -68,6 +83,28 @@ class Application(models.Model):
         help_text=_(
             "For staging: only these are written to. An address, @example.com or *.example.com, "
             "one a line. Empty: everybody."
+        ),
+    )
+    default_region = models.CharField(
+        _("country of numbers"),
+        max_length=2,
+        blank=True,
+        default="",
+        db_default="",
+        validators=[validate_region],
+        help_text=_(
+            "Telephone numbers without a country are of this one, for example CN. Empty: as the "
+            "platform is set (DEFAULT_REGION)."
+        ),
+    )
+    allowed_countries = models.JSONField(
+        _("countries for SMS"),
+        default=list,
+        blank=True,
+        validators=[validate_regions],
+        help_text=_(
+            "SMS go to numbers of these only, for example CN and HK, one a line. Empty: of the "
+            "country above."
         ),
     )
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)

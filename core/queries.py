@@ -12,11 +12,12 @@ from core.problems import ProblemError
 PAGE_PARAMETERS = frozenset({"page", "page_size", "cursor"})
 
 
-def read_query(request: Request, kind: type[Serializer[Any]]) -> dict[str, Any]:
-    """What `kind` makes of the parameters that are not about the page. Raises `ProblemError` that
-    names each wrong one as `?name`."""
+def read_query(request: Request, kind: type[Serializer[Any]], **context: Any) -> dict[str, Any]:
+    """What `kind`, which has `context`, makes of the parameters that are not about the page. Raises
+    `ProblemError` that names each wrong one as `?name`."""
     parameters = request.query_params.items()
-    asked = kind(data={name: value for name, value in parameters if name not in PAGE_PARAMETERS})
+    given = {name: value for name, value in parameters if name not in PAGE_PARAMETERS}
+    asked = kind(data=given, context=context)
     if not asked.is_valid():
         raise ProblemError(
             Code.INVALID_REQUEST,

@@ -6,7 +6,7 @@ from datetime import datetime
 from accounts.limits import Allowance
 from accounts.quotas import Letter
 from core.ids import lowest_uuid7
-from messaging.channels.content import EmailContent
+from messaging.channels.content import Content
 from messaging.intake import Ready
 from messaging.models import Message
 
@@ -32,7 +32,7 @@ def letters_of(
     ]
 
 
-def letter_of(lane: str, content: EmailContent, *, under: str = "") -> Letter:
+def letter_of(lane: str, content: Content, *, under: str = "") -> Letter:
     """`under`: a pointer to where the mail stands in the body, as `/items/3`."""
     found = []
     for position, address in content.recipients():

@@ -1,4 +1,4 @@
-"""Takes messages in: `prepare_email` checks and renders, `store` keeps what it made for good."""
+"""Takes messages in: `prepare` checks and renders, `store` keeps what it made for good."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,15 +12,23 @@ from django.db import transaction
 from accounts.limits import Allowance
 from core.crash import crash_at
 from core.errors import Code, DomainError, FieldError
-from messaging import attachments, doorbell, duplicates, metrics, recipients, suppressions
+from messaging import (
+    attachments,
+    contents,
+    doorbell,
+    duplicates,
+    metrics,
+    places,
+    recipients,
+    suppressions,
+)
 from messaging.channels.base import Channel
-from messaging.channels.content import EmailContent, StoredFile
+from messaging.channels.content import Content, StoredFile
 from messaging.insertion import Unique, insert_one
 from messaging.models import Lane, Message, OtherRecipient, Policy
 from messaging.recipients import Fence
 from messaging.simulation import simulator_id
 from templates_app import sending
-from templates_app.rendering import Rendered
 from templates_app.sending import Finder, Prepared, Wanted
 
 LIFETIME = timedelta(hours=72)
@@ -66,7 +74,7 @@ class Ready:
     """A message that only has to be stored. `unique` is None where the same may come again."""
 
     message: Message
-    content: EmailContent
+    content: Content
     unique: Unique | None = None
     warnings: Sequence[FieldError] = ()
     attached: Sequence[attachments.Asked] = ()
@@ -84,6 +92,7 @@ class Lookups:
     def __init__(self) -> None:
         self.templates = Finder()
         self._files: dict[UUID, tuple[Any, ...]] = {}
+        self._places: dict[tuple[str, str], int | DomainError] = {}
 
     def files(
         self, asked: Sequence[attachments.Asked], *, application_id: int, now: datetime
@@ -95,6 +104,21 @@ class Lookups:
         if unknown:
             self._files |= attachments.known(unknown, application_id=application_id, now=now)
         return attachments.choose(asked, self._files)
+
+    def place(self, name: str, *, channel: str, application_id: int) -> int:
+        """The id of the sender that `name` names. Raises `DomainError`."""
+        key = (channel, name)
+        if key not in self._places:
+            try:
+                self._places[key] = places.find(
+                    name, channel=channel, application_id=application_id
+                )
+            except DomainError as error:
+                self._places[key] = error
+        found = self._places[key]
+        if isinstance(found, DomainError):
+            raise found
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +135,11 @@ class Accepted:
         return [not self.is_duplicate]
 
 
-def prepare_email(
+def prepare(
     *,
     origin: Origin,
-    content: EmailContent,
+    channel: str,
+    content: Content,
     handling: Handling,
     now: datetime,
     template: Wanted | None = None,
@@ -125,19 +150,26 @@ def prepare_email(
     """Make a message that only has to be stored. `content` is validated already; with a `template`
     it has no text of its own. Without `screens`, `screen` is to be asked for it with others.
 
-    Raises `DomainError` for a template or attachments that there are not, for wrong variables and
-    times, and for recipients that must not be written to."""
+    Raises `DomainError` for a template, a sender or attachments that there are not, for wrong
+    variables and times, for what the channel's provider would refuse, and for recipients that must
+    not be written to."""
     lookups = lookups or Lookups()
     prepared: Prepared | None = None
     if template is not None:
         prepared = sending.prepare(
             template,
             application_id=origin.application_id,
-            channel=Channel.EMAIL.value,
+            channel=channel,
             finder=lookups.templates,
         )
-        content = filled(content, prepared.rendered)
-    message = _message(origin, content, handling, by=prepared, now=now)
+        content = contents.filled(content, prepared.rendered, prepared.ready, channel=channel)
+    if channel != Channel.EMAIL:
+        contents.check(content, channel=channel)
+    message = _message(origin, channel, content, handling, by=prepared, now=now)
+    if name := places.named_by(channel, message.content):
+        message.only_sender_id = lookups.place(
+            name, channel=channel, application_id=origin.application_id
+        )
     files = lookups.files(attached, application_id=origin.application_id, now=now)
     if files:
         message.content["attachments"] = [asdict(file) for file in files]
@@ -153,18 +185,19 @@ def prepare_email(
 
 
 def screen(readies: Sequence[Ready], *, origin: Origin, now: datetime) -> list[Ready | DomainError]:
-    """Look at the recipients of all with one query: in order, each with what is to be known of it,
-    or why it must not be stored."""
+    """Look at the recipients of all, which are of one channel, with one query: in order, each with
+    what is to be known of it, or why it must not be stored."""
     if not readies:
         return []
+    channel = readies[0].message.channel
     addresses = {a.lower() for ready in readies for _, a in ready.content.recipients()}
     suppressed = suppressions.find(
-        channel=Channel.EMAIL.value,
+        channel=channel,
         application_id=origin.application_id,
         addresses=addresses,
         now=now,
     )
-    fence = Fence(allowed=origin.allowed_recipients, is_test=origin.is_test)
+    fence = Fence(channel, allowed=origin.allowed_recipients, is_test=origin.is_test)
     simulator: int | None = None
     screened: list[Ready | DomainError] = []
     for ready in readies:
@@ -181,14 +214,10 @@ def screen(readies: Sequence[Ready], *, origin: Origin, now: datetime) -> list[R
     return screened
 
 
-def filled(content: EmailContent, rendered: Rendered) -> EmailContent:
-    """`content` with the text that a template gave."""
-    return replace(content, subject=rendered.subject, html=rendered.html, text=rendered.text)
-
-
 def _message(
     origin: Origin,
-    content: EmailContent,
+    channel: str,
+    content: Content,
     handling: Handling,
     *,
     by: Prepared | None,
@@ -204,7 +233,7 @@ def _message(
         application_id=origin.application_id,
         api_key_id=origin.api_key_id,
         request_id=origin.request_id,
-        channel=Channel.EMAIL.value,
+        channel=channel,
         lane=handling.lane or (chosen.priority if chosen else Lane.NORMAL),
         policy=handling.policy or (chosen.policy if chosen else Policy.AT_LEAST_ONCE),
         recipient=first.lower(),

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from accounts.recipients import may_write_to
 from core.errors import Code, DomainError, FieldError
-from messaging.channels.content import EmailContent
+from core.vocabulary import Channel
+from messaging.channels.content import Content
 from messaging.channels.simulator import FORMS, behaviour_of, is_simulated
 
 Recipients = list[tuple[str, str]]
@@ -14,9 +15,10 @@ Recipients = list[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """What a caller may do: whom its application may write to (empty: everybody), and whether its
-    key is one for tests."""
+    """What a caller may do in one channel: whom its application may write to (empty: everybody),
+    and whether its key is one for tests."""
 
+    channel: str = Channel.EMAIL
     allowed: Sequence[str] = ()
     is_test: bool = False
 
@@ -29,7 +31,7 @@ class Judgement:
     warnings: tuple[FieldError, ...] = ()
 
 
-def judge(content: EmailContent, *, fence: Fence, suppressed: Set[str]) -> Judgement:
+def judge(content: Content, *, fence: Fence, suppressed: Set[str]) -> Judgement:
     """`suppressed`: those of its addresses, in lower case, and any others, that are on the list.
 
     Raises `DomainError`: `recipient_not_allowed`, `recipient_suppressed` if nobody is left, and
@@ -42,7 +44,7 @@ def judge(content: EmailContent, *, fence: Fence, suppressed: Set[str]) -> Judge
         _check_simulated(recipients, is_test=fence.is_test)
         is_simulated_all = all(is_simulated(address) for _, address in recipients)
     if fence.allowed:
-        _check_allowed(recipients, fence.allowed)
+        _check_allowed(recipients, fence)
     warnings: tuple[FieldError, ...] = ()
     if suppressed:
         words = "It is on the suppression list and is not written to."
@@ -96,13 +98,14 @@ def _check_simulated(recipients: Recipients, *, is_test: bool) -> None:
         )
 
 
-def _check_allowed(recipients: Recipients, allowed: Sequence[str]) -> None:
+def _check_allowed(recipients: Recipients, fence: Fence) -> None:
     """Nothing leaves by the simulator, so its addresses need no leave."""
     words = "Your application may write to some recipients only, and this is none of them."
     errors = tuple(
         FieldError(f"/{position}", "recipient_not_allowed", words)
         for position, address in recipients
-        if not is_simulated(address) and not may_write_to(address, allowed)
+        if not is_simulated(address)
+        and not may_write_to(address, fence.allowed, channel=fence.channel)
     )
     if errors:
         raise DomainError(

@@ -37,12 +37,11 @@ def _matches(text: str) -> Iterator[QuerySet[Any, UUID]]:
         yield Message.objects.filter(pk=pk).values_list("pk", flat=True)
         # Up to 1,000, which no order makes fewer.
         yield Message.objects.filter(batch=pk).values_list("pk", flat=True)
-    if "@" in text:
-        address = text.lower()
-        to = Message.objects.filter(recipient=address)
-        yield to.order_by("-pk").values_list("pk", flat=True)
-        others = OtherRecipient.objects.filter(address=address).order_by("-message_id")
-        yield others.values_list("message_id", flat=True)
+    address = text.lower()
+    to = Message.objects.filter(recipient=address)
+    yield to.order_by("-pk").values_list("pk", flat=True)
+    others = OtherRecipient.objects.filter(address=address).order_by("-message_id")
+    yield others.values_list("message_id", flat=True)
     references = Message.objects.filter(of_any_application(), reference=text)
     yield references.order_by("-pk").values_list("pk", flat=True)
     attempts = Attempt.objects.filter(provider_message_id=text).order_by("-message_id")

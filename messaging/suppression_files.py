@@ -10,7 +10,9 @@ from typing import Any
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from core.addresses import InvalidAddress, parse_address
+from core.addresses import InvalidAddress
+from core.recipients import parse_recipient
+from core.vocabulary import Channel
 from messaging.models import Suppression
 from messaging.suppressions import Entry
 
@@ -31,6 +33,8 @@ class BadLine:
 
 @dataclass(slots=True)
 class Parsed:
+    channel: str = Channel.EMAIL
+    region: str = ""
     entries: list[Entry] = field(default_factory=list)
     bad: list[BadLine] = field(default_factory=list)
 
@@ -41,11 +45,12 @@ class _WrongLine(Exception):
         self.code = code
 
 
-def parse_csv(text: str) -> Parsed:
-    """With the names of the columns in the first line, or without: then the address comes first and
-    the others follow in the order of `COLUMNS`."""
+def parse_csv(text: str, *, channel: str = Channel.EMAIL, region: str = "") -> Parsed:
+    """Of the recipients of one channel; `region` as in `parse_recipient`. With the names of the
+    columns in the first line, or without: then the address comes first and the others follow in the
+    order of `COLUMNS`."""
     lines = csv.reader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
-    parsed = Parsed()
+    parsed = Parsed(channel, region)
     columns: tuple[str, ...] = COLUMNS
     while True:
         try:
@@ -67,9 +72,9 @@ def parse_csv(text: str) -> Parsed:
             _take(parsed, lines.line_num, given)
 
 
-def parse_items(items: Iterable[Any]) -> Parsed:
-    """Addresses, or objects with the fields of `COLUMNS`."""
-    parsed = Parsed()
+def parse_items(items: Iterable[Any], *, channel: str = Channel.EMAIL, region: str = "") -> Parsed:
+    """Addresses, or objects with the fields of `COLUMNS`; as of `parse_csv`."""
+    parsed = Parsed(channel, region)
     for number, item in enumerate(items, start=1):
         given = {"address": item} if isinstance(item, str) else item
         if not isinstance(given, dict):
@@ -84,20 +89,21 @@ def parse_items(items: Iterable[Any]) -> Parsed:
 
 def _take(parsed: Parsed, line: int, given: dict[str, Any]) -> None:
     try:
-        parsed.entries.append(_entry(given))
+        parsed.entries.append(_entry(given, parsed))
     except _WrongLine as error:
         parsed.bad.append(BadLine(line, error.code, str(error)))
 
 
-def _entry(given: dict[str, Any]) -> Entry:
+def _entry(given: dict[str, Any], parsed: Parsed) -> Entry:
     values = {name: "" if given.get(name) is None else given[name] for name in COLUMNS}
     for name, value in values.items():
         if not isinstance(value, str):
             raise _WrongLine("invalid", f"{name} must be a string.")
     try:
-        address = parse_address(values["address"]).address.lower()
+        text = values["address"]
+        address = parse_recipient(parsed.channel, text, region=parsed.region).lower()
     except InvalidAddress as error:
-        raise _WrongLine("invalid_address", str(error)) from error
+        raise _WrongLine(error.code, str(error)) from error
     reason = values["reason"] or Suppression.Reason.MANUAL
     if reason not in Suppression.Reason.values:
         known = ", ".join(Suppression.Reason.values)

@@ -6,15 +6,18 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import Exists, OuterRef
 
 from accounts.models import Application, User
 from core.addresses import InvalidAddress, parse_address
 from core.errors import Code, DomainError, FieldError
 from core.ids import lowest_uuid7
+from core.recipients import parse_recipient
 from core.vocabulary import Channel, Lane, Policy
-from messaging import intake
-from messaging.channels.content import EmailContent
+from messaging import contents, intake, places
+from messaging.channels.content import KINDS, Content, EmailContent, TextContent
+from messaging.channels.simulator import is_simulated
 from messaging.models import Message, Sender
 from templates_app import sending
 from templates_app.models import Template, TemplateVersion
@@ -75,8 +78,9 @@ class MessageUses:
     ) -> UUID:
         """Raises `DomainError` (`invalid_request`) for an address, a sender or variables that do
         not do, and for a text that cannot be rendered."""
-        content = _addressed(to)
-        if sender_id is not None and not _is_usable(sender_id, version.template.channel):
+        channel = version.template.channel
+        content = _addressed(to, channel)
+        if sender_id is not None and not _is_usable(sender_id, channel):
             raise _refusal("/sender_id", "not_found", "There is no such active sender.")
         try:
             ready = sending.make_ready(version)
@@ -89,10 +93,14 @@ class MessageUses:
         application, _ = Application.objects.get_or_create(
             name=TESTS, defaults={"description": "Test mails of template editors."}
         )
-        content = intake.filled(content, rendered)
+        content = contents.filled(content, rendered, ready, channel=channel)
+        if channel != Channel.EMAIL:
+            contents.check(content, channel=channel)
+        if name := places.named_by(channel, content.as_json()):
+            sender_id = places.find(name, channel=channel, application_id=application.pk)
         message = Message(
             application=application,
-            channel=Channel.EMAIL.value,
+            channel=channel,
             # A person waits for it.
             lane=Lane.HIGH,
             policy=Policy.AT_MOST_ONCE,
@@ -112,12 +120,19 @@ class MessageUses:
         tests.update(template_version=None, variable_names=None)
 
 
-def _addressed(to: str) -> EmailContent:
+def _addressed(to: str, channel: str) -> Content:
     try:
-        parsed = parse_address(to)
+        if channel == Channel.EMAIL or is_simulated(to):
+            parsed = parse_address(to)
+            person = (parsed.name, parsed.address)
+        else:
+            person = ("", parse_recipient(channel, to, region=settings.DEFAULT_REGION))
     except InvalidAddress as error:
         raise _refusal("/to", error.code, str(error)) from error
-    return EmailContent(to=[(parsed.name, parsed.address)], subject="")
+    if channel == Channel.EMAIL:
+        return EmailContent(to=[person], subject="")
+    kind = KINDS[channel]
+    return TextContent(to=[person], format="") if kind is TextContent else kind(to=[person])
 
 
 def _is_usable(sender_id: int, channel: str) -> bool:

@@ -3,16 +3,28 @@ from django.urls import path
 from messaging.viewsets import (
     AttachmentViewSet,
     BatchViewSet,
+    ChatViewSet,
     EmailViewSet,
     MessageViewSet,
+    OfficialViewSet,
     SenderViewSet,
+    SmsViewSet,
     SuppressionViewSet,
     WebhookDeliveryViewSet,
     WebhookViewSet,
+    WechatViewSet,
 )
 
 urlpatterns = [
     path("messages/email/send", EmailViewSet.as_view({"post": "create"}), name="email-send"),
+    path("messages/sms/send", SmsViewSet.as_view({"post": "create"}), name="sms-send"),
+    path("messages/wechat/send", WechatViewSet.as_view({"post": "create"}), name="wechat-send"),
+    path(
+        "messages/wechat-official/send",
+        OfficialViewSet.as_view({"post": "create"}),
+        name="wechat-official-send",
+    ),
+    path("messages/chat/send", ChatViewSet.as_view({"post": "create"}), name="chat-send"),
     path("messages/batch", BatchViewSet.as_view({"post": "create"}), name="batch-send"),
     path("messages", MessageViewSet.as_view({"get": "list"}), name="message-list"),
     path("messages/batch/query", MessageViewSet.as_view({"post": "query"}), name="message-query"),

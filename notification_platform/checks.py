@@ -8,6 +8,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register, run_checks
 from django.core.exceptions import ImproperlyConfigured
 
+from core.numbers import is_region
+
 TAG = "configuration"
 SECRETS = {
     "SECRET_KEY": ("configuration.E001", "It signs the sessions of the admin."),
@@ -123,6 +125,19 @@ def check_services(**_: Any) -> list[CheckMessage]:
             )
         )
     return found
+
+
+@register(TAG)
+def check_region(**_: Any) -> list[CheckMessage]:
+    if is_region(settings.DEFAULT_REGION):
+        return []
+    return [
+        Error(
+            f"DEFAULT_REGION is {settings.DEFAULT_REGION!r}, which is no country.",
+            hint="Give its two letters, for example CN.",
+            id="configuration.E007",
+        )
+    ]
 
 
 @register(TAG)

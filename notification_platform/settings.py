@@ -83,6 +83,8 @@ DEFAULT_MESSAGES_PER_DAY = env.integer(
 )
 DEFAULT_RECIPIENT_PER_HOUR = env.integer("DEFAULT_RECIPIENT_PER_HOUR", 0, minimum=0, maximum=1000)
 DEFAULT_RECIPIENT_PER_DAY = env.integer("DEFAULT_RECIPIENT_PER_DAY", 0, minimum=0, maximum=1000)
+# Telephone numbers without a country are of this one; applications may have their own.
+DEFAULT_REGION = env.text("DEFAULT_REGION", "CN").upper()
 # Failed attempts to get a token, a minute.
 TOKEN_FAILURES_PER_NETWORK = env.integer(
     "TOKEN_FAILURES_PER_NETWORK", 20, minimum=0, maximum=100_000

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -18,11 +19,13 @@ from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget
 
 from accounts.models import Application
-from core.addresses import InvalidAddress, parse_address
+from core.addresses import InvalidAddress
 from core.labels import label
+from core.recipients import parse_recipient
+from core.vocabulary import Channel
 from messaging import suppressions
 from messaging.admin.reading import ChoiceFilter, ReadOnlyAdmin
-from messaging.models import ChannelChoices, Suppression
+from messaging.models import Suppression
 from messaging.suppression_files import Parsed, parse_csv, write_csv
 from messaging.suppressions import Entry
 
@@ -52,8 +55,10 @@ class SuppressionForm(forms.ModelForm):
         }
 
     def clean_address(self) -> str:
+        channel = self.cleaned_data.get("channel") or Channel.EMAIL
+        region = settings.DEFAULT_REGION
         try:
-            return parse_address(self.cleaned_data["address"]).address.lower()
+            return parse_recipient(channel, self.cleaned_data["address"], region=region).lower()
         except InvalidAddress as error:
             raise forms.ValidationError(str(error)) from error
 
@@ -69,6 +74,12 @@ class SuppressionForm(forms.ModelForm):
 
 
 class ImportForm(forms.Form):
+    channel = forms.ChoiceField(
+        label=_("Channel"),
+        choices=Channel.choices,
+        initial=Channel.EMAIL,
+        widget=UnfoldAdminSelectWidget,
+    )
     file = forms.FileField(
         label=_("CSV file"),
         widget=UnfoldAdminFileFieldWidget,
@@ -87,7 +98,11 @@ class ImportForm(forms.Form):
         if file.size > MAX_FILE_BYTES:
             raise forms.ValidationError(gettext("It is larger than 10 MiB: cut it into parts."))
         try:
-            return parse_csv(file.read().decode().replace("\0", ""))
+            return parse_csv(
+                file.read().decode().replace("\0", ""),
+                channel=self.cleaned_data.get("channel", Channel.EMAIL),
+                region=settings.DEFAULT_REGION,
+            )
         except UnicodeDecodeError as error:
             raise forms.ValidationError(gettext("It is not UTF-8.")) from error
 
@@ -182,7 +197,7 @@ class SuppressionAdmin(ReadOnlyAdmin):
         parsed, application = form.cleaned_data["file"], form.cleaned_data["application"]
         added = suppressions.add_many(
             parsed.entries,
-            channel=ChannelChoices.EMAIL,
+            channel=form.cleaned_data["channel"],
             application_id=application.pk if application else None,
             source=_source(request),
             now=timezone.now(),

@@ -5,10 +5,11 @@ import threading
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import Any
 
 from messaging.channels import simulator
 from messaging.channels.anymail_email import AnymailEmail
-from messaging.channels.base import Account, Channel, ChannelAdapter
+from messaging.channels.base import Account, Channel, ChannelAdapter, Misfit
 from messaging.channels.smtp import SmtpEmail
 
 _KNOWN: tuple[type[ChannelAdapter], ...] = (
@@ -133,6 +134,12 @@ def is_named(adapter_name: str) -> bool:
     """Whether its senders take only messages that name them."""
     adapter = ADAPTERS.get(adapter_name)
     return adapter is not None and adapter.is_named
+
+
+def misfits_of(channel: str, content: Any) -> list[Misfit]:
+    """Why the providers of a channel would refuse a content, each thing once."""
+    adapters = [a for a in ADAPTERS.values() if a.channel == channel and a.name not in BUILT_IN]
+    return list(dict.fromkeys(misfit for a in adapters for misfit in a.misfits(content)))
 
 
 def names_for(channel: Channel | str) -> list[str]:

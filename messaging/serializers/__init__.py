@@ -1,5 +1,6 @@
+from messaging.serializers.accepted import Accepted
 from messaging.serializers.messages import MessageDetail, MessageQuery, MessageSummary
-from messaging.serializers.sending import Accepted, EmailRequest, HandlingRequest
+from messaging.serializers.sending import EmailRequest, HandlingRequest
 
 __all__ = [
     "Accepted",

@@ -6,6 +6,7 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from accounts.authentication import Caller
 from core.errors import Code, DomainError, FieldError
 from core.serializers import (
     ErrorSerializer,
@@ -15,8 +16,9 @@ from core.serializers import (
 from messaging.batches import MAX_ITEMS, counts_of
 from messaging.fields import KeyField
 from messaging.models import Batch, ChannelChoices
+from messaging.serializers.channels import REQUESTS
 from messaging.serializers.headers import merged_headers
-from messaging.serializers.sending import EmailRequest
+from messaging.serializers.sending import SendRequest
 from messaging.story import SHOWN_STATUSES
 from templates_app.fields import CodeField
 
@@ -89,16 +91,25 @@ class BatchRequest(StrictSerializer):
                 )
         return value
 
-    def wishes(self) -> list[EmailRequest | DomainError]:
+    def wishes(self, *, caller: Caller) -> list[SendRequest | DomainError]:
         """Each item with the defaults, to be validated; an error for what is no item at all."""
         data = self.validated_data
         common = dict(data["defaults"])
         if "template_code" in data:
             common.setdefault("template_code", data["template_code"])
-        return [_wish(common, item) for item in data["items"]]
+        request = REQUESTS[data["channel"]]
+        context = {"caller": caller}
+        found: list[SendRequest | DomainError] = []
+        for item in data["items"]:
+            merged = _merged(common, item)
+            if isinstance(merged, DomainError):
+                found.append(merged)
+            else:
+                found.append(request(data=merged, context=context))
+        return found
 
 
-def _wish(common: dict[str, Any], item: dict[str, Any]) -> EmailRequest | DomainError:
+def _merged(common: dict[str, Any], item: dict[str, Any]) -> dict[str, Any] | DomainError:
     misplaced = [name for name in OF_THE_BATCH if name in item]
     if misplaced:
         words = f"{misplaced[0]} goes beside items: it is the batch's."
@@ -112,7 +123,7 @@ def _wish(common: dict[str, Any], item: dict[str, Any]) -> EmailRequest | Domain
     ours, theirs = common.get("headers"), item.get("headers")
     if isinstance(ours, dict) and isinstance(theirs, dict):
         merged["headers"] = merged_headers(ours, theirs)
-    return EmailRequest(data=merged)
+    return merged
 
 
 class BatchProblem(serializers.Serializer[Any]):

@@ -43,3 +43,64 @@ EMAIL: dict[str, Any] = SEND_TIME | {
         },
     ]
 }
+# Variables under their name or under the older one: what is required then, and what is not there.
+_SPELLINGS: tuple[tuple[tuple[str, ...], str], ...] = (
+    ((), "template_variables"),
+    (("template_variables",), "variables"),
+)
+# By a template always.
+BY_TEMPLATE_ONLY: dict[str, Any] = SEND_TIME | {
+    "oneOf": [
+        _without("template_variables"),
+        {"required": ["template_variables"], **_without("variables")},
+    ]
+}
+CHAT: dict[str, Any] = SEND_TIME | {
+    "oneOf": [
+        {"required": ["content"], "properties": _TEXT_OF_ITS_OWN},
+        *(
+            {
+                "required": ["template_code", *required],
+                "properties": dict.fromkeys(("title", "content", "content_type", absent), NEVER),
+            }
+            for required, absent in _SPELLINGS
+        ),
+    ]
+}
+
+
+def wechat(
+    formats: dict[str, tuple[tuple[str, ...], tuple[str, ...]]],
+    by_template: dict[str, tuple[str, ...]],
+    of_formats: tuple[str, ...],
+) -> dict[str, Any]:
+    """Of each format: the fields that it needs and may have, of those that belong to formats."""
+    choices: list[dict[str, Any]] = []
+    for name, (needed, allowed) in formats.items():
+        others = [other for other in of_formats if other not in (*needed, *allowed)]
+        kind = {"message_type": {"const": name}}
+        choices.append(
+            {
+                "required": [*needed, *([] if name == "text" else ["message_type"])],
+                "properties": _TEXT_OF_ITS_OWN | dict.fromkeys(others, NEVER) | kind,
+            }
+        )
+    for name, allowed in by_template.items():
+        extra = ("url", "button") if name == "textcard" else ()
+        others = [other for other in of_formats if other not in (*extra, *allowed)]
+        for required, absent in (
+            ((), "template_variables"),
+            (("template_variables",), "variables"),
+        ):
+            choices.append(
+                {
+                    "required": [
+                        *("template_code", *required),
+                        *(["message_type"] if name != "text" else []),
+                        *(["url"] if name == "textcard" else []),
+                    ],
+                    "properties": dict.fromkeys((*others, absent), NEVER)
+                    | {"message_type": {"const": name}},
+                }
+            )
+    return SEND_TIME | {"oneOf": choices}

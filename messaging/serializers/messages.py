@@ -31,7 +31,9 @@ class MessageQuery(StrictSerializer):
     status = serializers.ChoiceField(choices=SHOWN_STATUSES, required=False)
     channel = serializers.ChoiceField(choices=ChannelChoices.choices, required=False)
     recipient = StrictCharField(
-        required=False, max_length=254, help_text="An address, exactly; any of to, cc and bcc."
+        required=False,
+        max_length=254,
+        help_text="An address or number, exactly; any of to, cc and bcc.",
     )
     reference = StrictCharField(required=False, max_length=200)
     batch_id = serializers.UUIDField(required=False)
@@ -74,6 +76,21 @@ class TemplateUsed(serializers.Serializer[Any]):
     code = serializers.CharField(source="template.code")
     version = serializers.IntegerField(source="number")
     locale = serializers.CharField(source="template.locale")
+
+
+class ProviderTemplateSerializer(serializers.Serializer[Any]):
+    """A provider's own template, and what was put into it."""
+
+    id = serializers.CharField(source="template_id")
+    signature = serializers.CharField()
+    kind = serializers.CharField()
+    parameters = serializers.DictField(child=serializers.CharField())
+
+    def to_representation(self, content: Any) -> Any:
+        if "template_id" not in content:
+            return None
+        empty = {"signature": "", "kind": "", "parameters": {}}
+        return super().to_representation(empty | content)
 
 
 class StepSerializer(serializers.Serializer[Any]):
@@ -144,6 +161,17 @@ class MessageDetail(MessageSummary):
     html = serializers.SerializerMethodField()
     text = serializers.SerializerMethodField()
     attachments = serializers.SerializerMethodField()
+    format = serializers.SerializerMethodField(
+        help_text="Of WeChat Work and chats: how the text is written; else empty."
+    )
+    provider_template = ProviderTemplateSerializer(
+        source="content",
+        help_text="Of SMS and WeChat Official Account: what was filled in; else null.",
+        allow_null=True,
+    )
+    segments = serializers.SerializerMethodField(
+        help_text="Of SMS: how many are charged, as far as can be told; else null."
+    )
     history = serializers.SerializerMethodField(help_text="Every state and since when.")
 
     class Meta(MessageSummary.Meta):
@@ -157,6 +185,9 @@ class MessageDetail(MessageSummary):
             "html",
             "text",
             "attachments",
+            "format",
+            "provider_template",
+            "segments",
             "history",
         ]
 
@@ -181,6 +212,14 @@ class MessageDetail(MessageSummary):
 
     def get_text(self, message: Message) -> str:
         return str(message.content.get("text", ""))
+
+    def get_format(self, message: Message) -> str:
+        return str(message.content.get("format", ""))
+
+    @extend_schema_field({"type": ["integer", "null"]})
+    def get_segments(self, message: Message) -> int | None:
+        segments: int | None = message.content.get("segments")
+        return segments
 
     @extend_schema_field(AttachedSerializer(many=True))
     def get_attachments(self, message: Message) -> Any:

@@ -1,20 +1,18 @@
-from dataclasses import asdict
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from core.serializers import (
-    ErrorSerializer,
-    SharedFields,
     StrictBooleanField,
     StrictCharField,
     StrictSerializer,
 )
-from messaging import intake
-from messaging.channels.content import EmailContent
+from core.vocabulary import Channel
+from messaging.attachments import Asked
+from messaging.channels.content import Content, EmailContent
 from messaging.fields import (
     MAX_RECIPIENTS,
     AddressesField,
@@ -29,7 +27,6 @@ from messaging.models import Lane, Policy
 from messaging.serializers import conditions
 from messaging.serializers.attachments import AttachmentIdsField
 from messaging.serializers.headers import HeadersField
-from messaging.story import SHOWN_STATUSES, shown_status
 from templates_app.fields import CodeField, LocaleField, VariablesField
 from templates_app.sending import Wanted
 
@@ -147,7 +144,82 @@ class HandlingRequest(SendTimeRequest):
         )
 
 
-class EmailRequest(HandlingRequest):
+class SendRequest(HandlingRequest):
+    """A message of one channel. Read with the caller as `context["caller"]`."""
+
+    channel: ClassVar[Channel]
+    # Fields of a text of its own, which do not go with a template.
+    own_text: ClassVar[tuple[str, ...]] = ()
+
+    template_code = CodeField(
+        required=False, help_text="Sends by a template, instead of a text of its own."
+    )
+    template_version = serializers.IntegerField(
+        required=False, min_value=1, help_text="A published one; by default the current one."
+    )
+    locale = LocaleField(
+        required=False,
+        help_text="For example `zh-hans-cn`: the nearest language that there is, and its dates "
+        "and numbers.",
+    )
+    variables = VariablesField(required=False)
+    template_variables = VariablesField(
+        required=False, help_text="An older spelling of `variables`."
+    )
+    strict = StrictBooleanField(
+        required=False, help_text="Refuse variables that the template does not know."
+    )
+
+    def wanted_content(self) -> Content:
+        """What was asked for; by a template without its text."""
+        raise NotImplementedError
+
+    def attached(self) -> Sequence[Asked]:
+        return ()
+
+    def wanted_template(self) -> Wanted | None:
+        data = self.validated_data
+        if "template_code" not in data:
+            return None
+        return Wanted(
+            code=data["template_code"],
+            variables=data.get("variables", data.get("template_variables", {})),
+            version=data.get("template_version"),
+            locale=data.get("locale", ""),
+            is_strict=data.get("strict", False),
+        )
+
+    def misfits(self, data: dict[str, Any]) -> dict[str, list[serializers.ErrorDetail]]:
+        """A message has a text of its own or a template's, and the fields that go with it."""
+        found: dict[str, tuple[str, str]] = {}
+        if "template_code" in data:
+            for name in self.own_text:
+                if name in data:
+                    found[name] = ("It does not go with template_code, which says it.", "conflict")
+            if "variables" in data and "template_variables" in data:
+                found["template_variables"] = ("It is an older spelling of variables.", "conflict")
+        else:
+            for name in OF_TEMPLATES:
+                if name in data:
+                    found[name] = ("It goes with template_code only.", "conflict")
+            found |= self.misfits_of_own_text(data)
+        return super().misfits(data) | {
+            name: [serializers.ErrorDetail(words, code=code)]
+            for name, (words, code) in found.items()
+        }
+
+    def misfits_of_own_text(self, data: dict[str, Any]) -> dict[str, tuple[str, str]]:
+        """Words and code by field, of a message without a template."""
+        return {"template_code": ("This field is required.", "required")}
+
+
+OF_TEMPLATES = ("template_version", "locale", "variables", "template_variables", "strict")
+REQUIRED = "This field is required, unless a template_code is given."
+
+
+class EmailRequest(SendRequest):
+    channel = Channel.EMAIL
+    own_text = ("subject", "content", "content_type", "text")
     schema_conditions = conditions.EMAIL
 
     to = AddressesField()
@@ -172,25 +244,6 @@ class EmailRequest(HandlingRequest):
         trim_whitespace=False,
         help_text="The plain text beside an HTML `content`.",
     )
-    template_code = CodeField(
-        required=False, help_text="Sends by a template, instead of `subject` and `content`."
-    )
-    template_version = serializers.IntegerField(
-        required=False, min_value=1, help_text="A published one; by default the current one."
-    )
-    locale = LocaleField(
-        required=False,
-        help_text="For example `zh-hans-cn`: the nearest language that there is, and its dates "
-        "and numbers.",
-    )
-    variables = VariablesField(required=False)
-    template_variables = VariablesField(
-        required=False, help_text="An older spelling of `variables`."
-    )
-    strict = StrictBooleanField(
-        required=False, help_text="Refuse variables that the template does not know."
-    )
-
     attachment_ids = AttachmentIdsField(
         required=False,
         help_text="Ids of uploaded files; with a `content_id`, HTML may show one as `cid:…`.",
@@ -202,8 +255,14 @@ class EmailRequest(HandlingRequest):
         "docs/api.md names, and your own as `X-…`.",
     )
 
-    def misfits(self, data: dict[str, Any]) -> dict[str, list[serializers.ErrorDetail]]:
-        return super().misfits(data) | _misfits(data)
+    def misfits_of_own_text(self, data: dict[str, Any]) -> dict[str, tuple[str, str]]:
+        found = {
+            name: (REQUIRED, "required") for name in ("subject", "content") if name not in data
+        }
+        if data.get("content_type") == "text" and "text" in data:
+            words = "It goes with content_type html only; here content is the text."
+            found["text"] = (words, "conflict")
+        return found
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
         total = sum(len(data.get(role, ())) for role in ("to", "cc", "bcc"))
@@ -214,7 +273,7 @@ class EmailRequest(HandlingRequest):
             )
         return data
 
-    def email_content(self) -> EmailContent:
+    def wanted_content(self) -> EmailContent:
         """Without its text where a template gives it."""
         data = self.validated_data
         is_html = data.get("content_type", "html") == "html"
@@ -230,96 +289,6 @@ class EmailRequest(HandlingRequest):
             headers=data.get("headers", {}),
         )
 
-    def wanted_template(self) -> Wanted | None:
-        data = self.validated_data
-        if "template_code" not in data:
-            return None
-        return Wanted(
-            code=data["template_code"],
-            variables=data.get("variables", data.get("template_variables", {})),
-            version=data.get("template_version"),
-            locale=data.get("locale", ""),
-            is_strict=data.get("strict", False),
-        )
-
-
-_OF_TEMPLATES = ("template_version", "locale", "variables", "template_variables", "strict")
-
-
-def _misfits(data: dict[str, Any]) -> dict[str, list[serializers.ErrorDetail]]:
-    """A mail has a text of its own or a template's, and the fields that go with it."""
-    found: dict[str, tuple[str, str]] = {}
-    if "template_code" in data:
-        for name in ("subject", "content", "content_type", "text"):
-            if name in data:
-                found[name] = ("It does not go with template_code, which says it.", "conflict")
-        if "variables" in data and "template_variables" in data:
-            found["template_variables"] = ("It is an older spelling of variables.", "conflict")
-    else:
-        for name in ("subject", "content"):
-            if name not in data:
-                words = "This field is required, unless a template_code is given."
-                found[name] = (words, "required")
-        for name in _OF_TEMPLATES:
-            if name in data:
-                found[name] = ("It goes with template_code only.", "conflict")
-        if data.get("content_type") == "text" and "text" in data:
-            words = "It goes with content_type html only; here content is the text."
-            found["text"] = (words, "conflict")
-    return {
-        name: [serializers.ErrorDetail(words, code=code)] for name, (words, code) in found.items()
-    }
-
-
-class Rehearsed(serializers.Serializer[Any]):
-    """The answer to a dry run: what a send with this body would be now."""
-
-    dry_run = serializers.BooleanField(default=True)
-    due_at = serializers.DateTimeField()
-    expires_at = serializers.DateTimeField(source="ready.message.expires_at")
-    priority = serializers.CharField(source="ready.message.lane")
-    policy = serializers.CharField(source="ready.message.policy")
-    content = serializers.SerializerMethodField(help_text="As it would be stored.")
-    sender = serializers.CharField(
-        source="decision.chosen", allow_null=True, help_text="Who would take it now."
-    )
-    excluded = serializers.DictField(
-        source="decision.excluded",
-        child=serializers.CharField(),
-        help_text="Senders that would not, and why.",
-    )
-    duplicate_of = serializers.UUIDField(
-        allow_null=True, help_text="The message that would be answered instead of a new one."
-    )
-    warnings = ErrorSerializer(source="ready.warnings", many=True)
-
-    @extend_schema_field({"type": "object", "additionalProperties": True})
-    def get_content(self, rehearsal: Any) -> dict[str, Any]:
-        content: dict[str, Any] = rehearsal.ready.message.content
-        return {name: content.get(name, "") for name in ("subject", "html", "text")}
-
-
-class Accepted(SharedFields):
-    id = serializers.UUIDField()
-    status = serializers.ChoiceField(choices=SHOWN_STATUSES)
-    created_at = serializers.DateTimeField()
-    due_at = serializers.DateTimeField(help_text="From when on it is sent.")
-    deduplicated = serializers.BooleanField(
-        help_text="The same was accepted before, and this is that message."
-    )
-    warnings = ErrorSerializer(
-        many=True, help_text="What was passed over: variables that the template does not know, …"
-    )
-
-    def to_representation(self, accepted: intake.Accepted) -> dict[str, Any]:
-        """What the fields say, past them: it is the answer to every send."""
-        message = accepted.message
-        written = self.fields["created_at"].to_representation
-        return {
-            "id": str(message.pk),
-            "status": shown_status(message, now=timezone.now()),
-            "created_at": written(message.created_at),
-            "due_at": written(message.due_at),
-            "deduplicated": accepted.is_duplicate,
-            "warnings": [asdict(warning) for warning in accepted.warnings],
-        }
+    def attached(self) -> Sequence[Asked]:
+        asked: Sequence[Asked] = self.validated_data.get("attachment_ids", ())
+        return asked

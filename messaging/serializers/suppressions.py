@@ -5,8 +5,9 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from core.addresses import InvalidAddress, parse_address
-from core.serializers import SharedFields, StrictCharField, StrictSerializer
+from core.addresses import InvalidAddress
+from core.recipients import parse_recipient
+from core.serializers import SharedFields, StrictSerializer
 from messaging.fields import LineField, MomentField
 from messaging.models import ChannelChoices, Suppression
 from messaging.suppressions import Entry
@@ -16,25 +17,38 @@ from messaging.suppressions import Entry
     {
         "type": "string",
         "format": "address",
-        "minLength": 3,
+        "minLength": 1,
         "maxLength": 254,
-        "examples": ["ann@example.com"],
+        "examples": ["ann@example.com", "+8613800138000"],
     }
 )
-class AddressField(StrictCharField):
-    """A bare address, read in lower case."""
-
-    def to_internal_value(self, data: Any) -> str:
-        text = super().to_internal_value(data)
-        try:
-            parsed = parse_address(text)
-        except InvalidAddress as error:
-            raise serializers.ValidationError(str(error), code=error.code) from error
-        return parsed.address.lower()
+class AddressField(LineField):
+    """An address, number or id without anything around it; which, its `channel` says."""
 
 
-class SuppressionRequest(StrictSerializer):
-    address = AddressField(max_length=254, help_text="Upper and lower case are the same.")
+class _OfChannel(StrictSerializer):
+    """Reads `context["caller"]`, for telephone numbers without a country."""
+
+    address = AddressField(max_length=254)
+
+    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
+        if "address" in data:
+            channel = data.get("channel", ChannelChoices.EMAIL)
+            region = self.context["caller"].default_region
+            try:
+                data["address"] = parse_recipient(channel, data["address"], region=region).lower()
+            except InvalidAddress as error:
+                detail = serializers.ErrorDetail(str(error), code=error.code)
+                raise serializers.ValidationError({"address": [detail]}) from error
+        return data
+
+
+class SuppressionRequest(_OfChannel):
+    address = AddressField(
+        max_length=254,
+        help_text="As the channel has it: an e-mail address, a telephone number, a member's id, an "
+        "OpenID. Upper and lower case are the same.",
+    )
     channel = serializers.ChoiceField(
         choices=ChannelChoices.choices, required=False, default=ChannelChoices.EMAIL
     )
@@ -80,12 +94,20 @@ class SuppressionSerializer(serializers.ModelSerializer[Suppression]):
         return row.application_id is None
 
 
-class SuppressionQuery(StrictSerializer):
+class SuppressionQuery(_OfChannel):
     """The filters of the list."""
 
     address = AddressField(required=False, max_length=254, help_text="Exactly.")
     channel = serializers.ChoiceField(choices=ChannelChoices.choices, required=False)
     reason = serializers.ChoiceField(choices=Suppression.Reason.choices, required=False)
+
+
+class SuppressionImportQuery(StrictSerializer):
+    channel = serializers.ChoiceField(
+        choices=ChannelChoices.choices,
+        default=ChannelChoices.EMAIL,
+        help_text="Of all recipients of the list.",
+    )
 
 
 class BadLineSerializer(serializers.Serializer[Any]):

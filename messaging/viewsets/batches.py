@@ -25,7 +25,7 @@ from messaging import counting, intake, scheduling
 from messaging.batches import Stored, store_batch
 from messaging.intake import Origin, Ready
 from messaging.models import Batch
-from messaging.recipients import as_given
+from messaging.recipients import as_given, pointers_as_given
 from messaging.serializers.batches import (
     ALL_OR_NOTHING,
     BatchAccepted,
@@ -34,7 +34,7 @@ from messaging.serializers.batches import (
     BatchRequest,
     BatchSummary,
 )
-from messaging.serializers.sending import EmailRequest
+from messaging.serializers.sending import SendRequest
 from messaging.viewsets.answering import Once
 from messaging.viewsets.sending import IDEMPOTENCY
 
@@ -120,32 +120,8 @@ class BatchViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericView
         asked = BatchRequest(data=request.data)
         asked.is_valid(raise_exception=True)
         data, now = asked.validated_data, timezone.now()
-        lookups = intake.Lookups()
-        prepared: list[Ready | DomainError] = []
-        wishes = asked.wishes()
-        for wish in wishes:
-            try:
-                if isinstance(wish, DomainError):
-                    raise wish
-                wish.is_valid(raise_exception=True)
-                prepared.append(
-                    intake.prepare_email(
-                        origin=once.origin,
-                        content=wish.email_content(),
-                        handling=wish.handling(),
-                        now=now,
-                        template=wish.wanted_template(),
-                        attached=wish.validated_data.get("attachment_ids", ()),
-                        lookups=lookups,
-                        screens=False,
-                    )
-                )
-            except ValidationError as error:
-                errors = tuple(field_errors(error.detail))
-                code = Code.INVALID_REQUEST
-                prepared.append(DomainError(code, MEANINGS[code], errors=errors))
-            except DomainError as error:
-                prepared.append(error)
+        wishes = asked.wishes(caller=caller_of(request))
+        prepared = _prepared(wishes, channel=data["channel"], origin=once.origin, now=now)
         prepared = _screened(prepared, wishes, origin=once.origin, now=now)
         is_whole, is_real = data["mode"] == ALL_OR_NOTHING, not data.get("dry_run")
         if is_whole and (wrong := sum(isinstance(each, DomainError) for each in prepared)):
@@ -188,9 +164,42 @@ class BatchViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericView
         return Response(BatchCancelled(batch, context={"cancelled": cancelled}).data)
 
 
+def _prepared(
+    wishes: Sequence[SendRequest | DomainError], *, channel: str, origin: Origin, now: datetime
+) -> list[Ready | DomainError]:
+    """Of each what is to be stored, as far as it does not depend on the others."""
+    lookups = intake.Lookups()
+    prepared: list[Ready | DomainError] = []
+    for wish in wishes:
+        try:
+            if isinstance(wish, DomainError):
+                raise wish
+            wish.is_valid(raise_exception=True)
+            with pointers_as_given(wish.initial_data):
+                ready = intake.prepare(
+                    origin=origin,
+                    channel=channel,
+                    content=wish.wanted_content(),
+                    handling=wish.handling(),
+                    now=now,
+                    template=wish.wanted_template(),
+                    attached=wish.attached(),
+                    lookups=lookups,
+                    screens=False,
+                )
+            prepared.append(ready)
+        except ValidationError as error:
+            errors = tuple(field_errors(error.detail))
+            code = Code.INVALID_REQUEST
+            prepared.append(DomainError(code, MEANINGS[code], errors=errors))
+        except DomainError as error:
+            prepared.append(error)
+    return prepared
+
+
 def _screened(
     prepared: Sequence[Ready | DomainError],
-    wishes: Sequence[EmailRequest | DomainError],
+    wishes: Sequence[SendRequest | DomainError],
     *,
     origin: Origin,
     now: datetime,

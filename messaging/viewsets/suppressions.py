@@ -20,10 +20,11 @@ from core.problems import ProblemError
 from core.queries import read_query
 from core.schema import body_example
 from messaging import suppressions
-from messaging.models import ChannelChoices, Suppression
+from messaging.models import Suppression
 from messaging.serializers.suppressions import (
     IMPORT_LIST,
     ImportAnswer,
+    SuppressionImportQuery,
     SuppressionQuery,
     SuppressionRequest,
     SuppressionSerializer,
@@ -31,8 +32,12 @@ from messaging.serializers.suppressions import (
 from messaging.suppression_files import Parsed, parse_csv, parse_items, write_csv
 
 
+class CsvText(str):
+    """What was posted as CSV."""
+
+
 class CsvParser(BaseParser):
-    """Text in UTF-8, as large as a JSON body may be; read as `Parsed`."""
+    """Text in UTF-8, as large as a JSON body may be; read as `CsvText`."""
 
     media_type = "text/csv"
 
@@ -55,7 +60,7 @@ class CsvParser(BaseParser):
                 Code.INVALID_REQUEST,
                 errors=(FieldError("", "unstorable_character", "It holds a NUL character."),),
             )
-        return parse_csv(text)
+        return CsvText(text)
 
 
 class CsvRenderer(JSONRenderer):
@@ -91,7 +96,8 @@ class SuppressionViewSet(mixins.ListModelMixin, GenericViewSet[Suppression]):
         return suppressions.visible_to(caller_of(self.request).application_id)
 
     def filter_queryset(self, queryset: Any) -> Any:
-        return queryset.filter(**read_query(self.request, SuppressionQuery))
+        caller = caller_of(self.request)
+        return queryset.filter(**read_query(self.request, SuppressionQuery, caller=caller))
 
     @extend_schema(
         operation_id="list_suppressions",
@@ -127,7 +133,7 @@ class SuppressionViewSet(mixins.ListModelMixin, GenericViewSet[Suppression]):
         ],
     )
     def create(self, request: Request) -> Response:
-        asked = SuppressionRequest(data=request.data)
+        asked = SuppressionRequest(data=request.data, context={"caller": caller_of(request)})
         asked.is_valid(raise_exception=True)
         row, is_new = suppressions.add(
             asked.entry(),
@@ -162,6 +168,7 @@ class SuppressionViewSet(mixins.ListModelMixin, GenericViewSet[Suppression]):
             "application/json": IMPORT_LIST,
             "text/csv": {"type": "string", "minLength": 1},
         },
+        parameters=[SuppressionImportQuery],
         responses={200: ImportAnswer},
         tags=["suppressions"],
         examples=[
@@ -177,10 +184,12 @@ class SuppressionViewSet(mixins.ListModelMixin, GenericViewSet[Suppression]):
         ],
     )
     def take_in(self, request: Request) -> Response:
-        parsed = _parsed(request.data)
+        channel = read_query(request, SuppressionImportQuery)["channel"]
+        region = caller_of(request).default_region
+        parsed = _parsed(request.data, channel=channel, region=region)
         changed = suppressions.add_many(
             parsed.entries,
-            channel=ChannelChoices.EMAIL,
+            channel=channel,
             application_id=caller_of(request).application_id,
             source="import",
             now=timezone.now(),
@@ -211,11 +220,11 @@ class SuppressionViewSet(mixins.ListModelMixin, GenericViewSet[Suppression]):
         )
 
 
-def _parsed(data: Any) -> Parsed:
-    if isinstance(data, Parsed):
-        return data
+def _parsed(data: Any, *, channel: str, region: str) -> Parsed:
+    if isinstance(data, CsvText):
+        return parse_csv(data, channel=channel, region=region)
     if isinstance(data, list):
-        return parse_items(data)
+        return parse_items(data, channel=channel, region=region)
     raise ProblemError(
         Code.INVALID_REQUEST,
         errors=(FieldError("", "invalid", "Give a list of addresses, or CSV as text/csv."),),

@@ -8,9 +8,11 @@ from django.utils import timezone
 from core.addresses import InvalidAddress, parse_address
 from core.commands import PlainCommand
 from core.ids import uuid7
+from core.recipients import parse_recipient
 from core.secrets import UnreadableSecret
+from core.vocabulary import Channel
 from messaging.channels.base import DeliveryError, Outbound
-from messaging.channels.content import EmailContent
+from messaging.channels.content import KINDS, Content, EmailContent, TextContent
 from messaging.channels.registry import ADAPTERS
 from messaging.models import Sender
 from messaging.senders import probe_sender
@@ -38,15 +40,10 @@ class Command(PlainCommand):
 
     def _send(self, sender: Sender, to: str) -> None:
         try:
-            address = parse_address(to)
+            content = _content(sender, to)
             adapter = ADAPTERS[sender.adapter](sender.account())
         except (InvalidAddress, UnreadableSecret) as error:
             raise CommandError(f"--to {to}: {error}") from error
-        content = EmailContent(
-            to=[(address.name, address.address)],
-            subject=f"Test of sender {sender}",
-            text=f"Sent by test_sender at {timezone.now():%Y-%m-%d %H:%M:%S} UTC.\n",
-        )
         started = time.monotonic()
         message_id = f"<{uuid7()}@{settings.MESSAGE_ID_DOMAIN}>"
         try:
@@ -57,3 +54,19 @@ class Command(PlainCommand):
             adapter.close()
         took = (time.monotonic() - started) * 1000
         self.stdout.write(f"ok     send      {took:7.0f} ms  {receipt.code} {receipt.words}")
+
+
+def _content(sender: Sender, to: str) -> Content:
+    """Raises `InvalidAddress`, and `CommandError` where only the provider's templates are sent."""
+    subject = f"Test of sender {sender}"
+    text = f"Sent by test_sender at {timezone.now():%Y-%m-%d %H:%M:%S} UTC.\n"
+    if sender.channel == Channel.EMAIL:
+        address = parse_address(to)
+        return EmailContent(to=[(address.name, address.address)], subject=subject, text=text)
+    if KINDS[sender.channel] is not TextContent:
+        raise CommandError(
+            f"{sender} sends templates of its provider only: try it from the page of a template's "
+            "version in the admin."
+        )
+    person = ("", parse_recipient(sender.channel, to, region=settings.DEFAULT_REGION))
+    return TextContent(to=[person], subject=subject, text=text)
