@@ -8,29 +8,69 @@ from django.utils.translation import gettext_lazy as _
 
 from core.vocabulary import Channel
 from templates_app.looking import follow_text
-from templates_app.models import Template, TemplateVersion, no_variables
+from templates_app.models import BodyFormat, Template, TemplateVersion, no_variables
 from templates_app.publishing import Draft
-from templates_app.source import Source
+from templates_app.source import BODY_FORMATS, Source
 
-FIELDS = ("subject", "body_format", "body", "text", "variables")
-PROVIDER_FIELDS = ("provider_template_id", "provider_signature", "variables")
+# What a version of each channel consists of.
+FIELDS: dict[str, tuple[str, ...]] = {
+    Channel.EMAIL: ("subject", "body_format", "body", "text", "variables"),
+    Channel.SMS: (
+        *("provider_template_id", "provider_signature", "body"),
+        *("provider_parameters", "variables"),
+    ),
+    Channel.WECHAT: ("subject", "body_format", "body", "variables"),
+    Channel.WECHAT_OFFICIAL: (
+        *("provider_template_id", "provider_kind", "provider_parameters"),
+        *("body", "variables"),
+    ),
+    Channel.CHAT: ("subject", "body_format", "body", "variables"),
+}
+KINDS = [("template", _("template message")), ("subscribe", _("subscribe notice"))]
 # As long as what it may become.
 MAX_PART = 512_000
 
 
-class SchemaField(forms.JSONField):
-    """A JSON object; an empty field is an empty one."""
+class ObjectField(forms.JSONField):
+    """A JSON object, however deep."""
 
     def to_python(self, value: Any) -> Any:
-        schema = super().to_python(value) if value else no_variables()
-        if not isinstance(schema, dict):
+        try:
+            found = super().to_python(value) if value else self.nothing()
+        except RecursionError:
+            found = None
+        if not isinstance(found, dict):
             raise forms.ValidationError(_("It must be a JSON object."), code="invalid")
-        return schema
+        return found
+
+    def nothing(self) -> dict[str, Any]:
+        """What an empty field is."""
+        return {}
 
     def prepare_value(self, value: Any) -> Any:
         if isinstance(value, dict):
             return json.dumps(value, indent=2, ensure_ascii=False)
         return super().prepare_value(value)
+
+
+class SchemaField(ObjectField):
+    """A JSON schema."""
+
+    def nothing(self) -> dict[str, Any]:
+        return no_variables()
+
+
+class ParametersField(ObjectField):
+    """Texts by names."""
+
+    def to_python(self, value: Any) -> Any:
+        found = super().to_python(value)
+        if not all(isinstance(text, str) for text in found.values()):
+            raise forms.ValidationError(_("Its values must be texts."), code="invalid")
+        return found
+
+    def prepare_value(self, value: Any) -> Any:
+        return super().prepare_value(value) if value else ""
 
 
 def _area(classes: str = "te-input") -> forms.Textarea:
@@ -43,11 +83,15 @@ def _line() -> forms.TextInput:
 
 class DraftForm(forms.ModelForm):  # type: ignore[type-arg]
     variables = SchemaField(required=False, widget=_area("te-input te-small"))
+    provider_parameters = ParametersField(required=False, widget=_area("te-input te-small"))
+    provider_kind = forms.ChoiceField(
+        choices=KINDS, required=False, widget=forms.Select(attrs={"class": "te-input"})
+    )
     revision = forms.CharField(widget=forms.HiddenInput, required=False)
 
     class Meta:
         model = TemplateVersion
-        fields = [*FIELDS, *PROVIDER_FIELDS[:2]]
+        fields = sorted({name for names in FIELDS.values() for name in names})
         widgets = {
             "subject": _line(),
             "body": _area(),
@@ -63,7 +107,11 @@ class DraftForm(forms.ModelForm):  # type: ignore[type-arg]
         for name in ("body", "text"):
             field: Any = self.fields[name]
             field.strip, field.max_length = False, MAX_PART
-        kept = {*fields_of(self.instance.template.channel), "revision"}
+        channel = self.instance.template.channel
+        formats = BODY_FORMATS[channel]
+        chosen: Any = self.fields["body_format"]
+        chosen.choices = [choice for choice in BodyFormat.choices if choice[0] in formats]
+        kept = {*fields_of(channel), "revision"}
         for name in set(self.fields) - kept:
             del self.fields[name]
 
@@ -81,22 +129,31 @@ class DraftForm(forms.ModelForm):  # type: ignore[type-arg]
             variables=follow_text(source, data["variables"]),
             provider_template_id=data.get("provider_template_id", ""),
             provider_signature=data.get("provider_signature", ""),
+            provider_kind=data.get("provider_kind", ""),
             change_note=self.instance.change_note,
         )
 
 
 def fields_of(channel: str) -> tuple[str, ...]:
     """What a version of this channel consists of."""
-    return FIELDS if channel == Channel.EMAIL else PROVIDER_FIELDS
+    return FIELDS[channel]
 
 
 def source_of(template: Template, data: dict[str, Any]) -> Source:
+    """`data` may be as it is typed: its parameters are a text then, perhaps none yet."""
+    parameters = data.get("provider_parameters") or {}
+    if isinstance(parameters, str):
+        try:
+            parameters = ParametersField(required=False).clean(parameters)
+        except forms.ValidationError:
+            parameters = {}
     return Source(
         subject=data.get("subject", ""),
         body=(data.get("body") or "").replace("\r\n", "\n"),
-        body_format=data.get("body_format") or "html",
+        body_format=data.get("body_format") or BODY_FORMATS[template.channel][0],
         text=(data.get("text") or "").replace("\r\n", "\n"),
         channel=template.channel,
+        parameters=parameters,
     )
 
 

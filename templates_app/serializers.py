@@ -12,7 +12,6 @@ from templates_app.markup import MAX_BODY
 from templates_app.models import HANDLING, MAX_LIFETIME, BodyFormat, Template, TemplateVersion
 from templates_app.publishing import Draft, as_field_errors, problems_of
 from templates_app.source import (
-    BODY_FORMATS,
     MAX_SUBJECT_SOURCE,
     Source,
 )
@@ -52,7 +51,7 @@ class TextRequest(StrictSerializer):
 
     def as_source(self, channel: str, before: Source | None = None) -> Source:
         """What is given, and `before` for the rest."""
-        data, before = self.validated_data, before or Source(body_format=BODY_FORMATS[channel][0])
+        data, before = self.validated_data, before or Source.empty(channel)
         return Source(
             subject=data.get("subject", before.subject),
             body=data.get("body", before.body),

@@ -50,6 +50,11 @@ class Source:
     channel: str = "email"
     parameters: Mapping[str, str] = field(default_factory=dict)
 
+    @classmethod
+    def empty(cls, channel: str) -> "Source":
+        """What a new version begins with."""
+        return cls(channel=channel, body_format=BODY_FORMATS[channel][0])
+
     @property
     def has_markup(self) -> bool:
         """Whether its body becomes the HTML of a mail."""

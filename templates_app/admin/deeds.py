@@ -69,7 +69,7 @@ class DeedsMixin:
         draft = (
             publishing.draft_of(origin)
             if origin is not None
-            else Draft(source=Source(channel=template.channel))
+            else Draft(source=Source.empty(template.channel))
         )
         try:
             version = publishing.save_draft(

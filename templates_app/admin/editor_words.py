@@ -15,6 +15,8 @@ def editor_words() -> dict[str, Any]:
             "variables": _("Variables"),
             "provider_template_id": _("The provider's template"),
             "provider_signature": _("Signature"),
+            "provider_kind": _("Kind of template"),
+            "provider_parameters": _("What is filled in"),
         },
         "table": {
             "type": _("type"),

@@ -129,7 +129,7 @@ class TemplateAdmin(DeedsMixin, ModelAdmin):
             return
         publishing.create_template(
             obj,
-            draft=Draft(source=Source(channel=obj.channel)),
+            draft=Draft(source=Source.empty(obj.channel)),
             by=author_of(request),
             now=timezone.now(),
         )

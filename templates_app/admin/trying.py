@@ -1,6 +1,7 @@
 """The preview and the test message."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -50,6 +51,8 @@ class TryMixin:
         look = look_at(source, schema=schema, locale=version.template.locale)
         if look.rendered is None:
             return HttpResponse("\n".join(map(say, look.problems)), content_type="text/plain")
+        if not look.rendered.html:
+            return HttpResponse(look.rendered.text, content_type="text/plain; charset=utf-8")
         return untrusted_html(look.rendered.html)
 
     def test(self: Any, request: HttpRequest, pk: int) -> HttpResponse:
@@ -107,6 +110,10 @@ def _schema(text: str) -> dict[str, Any]:
     return schema if isinstance(schema, dict) else no_variables()
 
 
+def _told(parameters: Mapping[str, str]) -> str:
+    return json.dumps(dict(parameters), indent=2, ensure_ascii=False) if parameters else ""
+
+
 def _as_json(look: Look) -> dict[str, Any]:
     rendered = look.rendered
     warnings = rendered.warnings if rendered else ()
@@ -115,6 +122,7 @@ def _as_json(look: Look) -> dict[str, Any]:
         "subject": rendered.subject if rendered else "",
         "html": rendered.html if rendered else "",
         "text": rendered.text if rendered else "",
+        "parameters": _told(rendered.parameters) if rendered else "",
         "problems": [
             {
                 "part": problem.part,

@@ -25,6 +25,7 @@ from templates_app.admin.trying import TryMixin
 from templates_app.drafts import StaleDraft, revision_of, save_over
 from templates_app.forms import DraftForm, fields_of
 from templates_app.models import TemplateVersion
+from templates_app.source import TEMPLATED
 from templates_app.uses import uses
 
 
@@ -191,6 +192,7 @@ class TemplateVersionAdmin(PublishMixin, TryMixin, ModelAdmin):
             "version": version,
             "form": form,
             "is_email": template.channel == Channel.EMAIL,
+            "is_templated": template.channel in TEMPLATED,
             "is_fullwidth": True,
             "state_words": words,
             "state_color": color,

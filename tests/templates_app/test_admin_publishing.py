@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from messaging.models import Message
-from templates_app.forms import DraftForm
+from templates_app.models import TemplateVersion
 from tests.factories import (
     drain,
     make_application,
@@ -281,21 +281,51 @@ def test_the_page_offers_the_senders_that_are_switched_on(operator, adapter):
 # --- templates that are the provider's -----------------------------------------------------------
 
 
-def test_a_channel_without_texts_asks_for_the_providers_template():
-    # No such channel sends yet; what it will need is decided by the form alone.
-    version = make_version(body="", subject="")
-    version.template.channel = "sms"
+def test_an_sms_is_written_with_the_providers_template_and_what_is_filled_in(operator):
+    version = make_version(template=make_template(channel="sms"), body_format="text", body="")
+    page = operator.get(version_url(version))
     data = {
         "provider_template_id": "SMS_1234",
         "provider_signature": "示例科技",
+        "body": "Your code: {{ code }}",
+        "provider_parameters": '{"number": "{{ code }}"}',
         "variables": json.dumps(schema("code")),
-        "revision": "",
+        "revision": page.context["form"]["revision"].value(),
     }
 
-    form = DraftForm(data, instance=version)
+    answer = operator.post(version_url(version), data)
 
-    assert form.is_valid(), form.errors
-    assert set(form.fields) == set(data)
-    assert form.draft().provider_template_id == "SMS_1234"
-    assert form.draft().provider_signature == "示例科技"
-    assert list(form.draft().variables["properties"]) == ["code"]
+    assert answer.status_code == 302
+    assert set(page.context["form"].fields) == set(data)
+    stored = reloaded(version)
+    assert (stored.provider_template_id, stored.provider_signature) == ("SMS_1234", "示例科技")
+    assert stored.provider_parameters == {"number": "{{ code }}"}
+    assert list(stored.variables["properties"]) == ["code"]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"code": 1}', "[" * 5000])
+def test_parameters_that_are_no_object_of_texts_are_said_and_nothing_is_lost(operator, text):
+    version = make_version(template=make_template(channel="sms"), body_format="text", body="x")
+    revision = operator.get(version_url(version)).context["form"]["revision"].value()
+    data = {"body": "mine", "provider_parameters": text, "variables": "{}", "revision": revision}
+
+    answer = operator.post(version_url(version), data)
+
+    assert answer.status_code == 422
+    assert "provider_parameters" in answer.context["form"].errors
+    assert "mine" in answer.content.decode()
+
+
+@pytest.mark.parametrize("channel", ["sms", "wechat", "wechat_official", "chat"])
+def test_a_new_template_of_each_channel_opens_in_the_editor(operator, channel):
+    operator.post(
+        reverse("admin:templates_app_template_add"),
+        {"code": "x", "locale": "", "channel": channel, "name": "X", "priority": "normal"}
+        | {"policy": "at_least_once"},
+    )
+
+    version = TemplateVersion.objects.get()
+
+    page = operator.get(version_url(version))
+    assert page.status_code == 200
+    assert page.context["form"].initial["body_format"] == "text"

@@ -7,6 +7,14 @@ import { wireTest } from "./testing.js";
 import { Variables } from "./variables.js";
 import "./style.css";
 
+// Of channels whose providers have templates of their own.
+const PROVIDER = [
+  "provider_template_id",
+  "provider_signature",
+  "provider_kind",
+  "provider_parameters",
+];
+
 function start() {
   wireComparison(document);
   const form = document.querySelector("form[data-template-editor]");
@@ -35,7 +43,7 @@ function wireEditor(form, { urls, words, isReadOnly }) {
   }
   const showPart = wireTabs(form);
   if (form.querySelector("[data-tab=body]")) showPart("body");
-  for (const name of ["subject", "body_format", "provider_template_id", "provider_signature"]) {
+  for (const name of ["subject", "body_format", ...PROVIDER]) {
     field(name)?.addEventListener?.("input", () => {
       codes.body?.speak(formatOf("body"));
       changed();
@@ -83,11 +91,10 @@ function wireEditor(form, { urls, words, isReadOnly }) {
     const showTab = wireTabs(preview);
     showTab(preview.dataset.firstTab || "html");
     const names = ["subject", "body_format", "body", "text", "variables"];
-    const provider = ["provider_template_id", "provider_signature"];
     shown = new Preview(preview, {
       url: urls.preview,
       words,
-      read: () => Object.fromEntries([...names, ...provider].map((name) => [name, textOf(name)])),
+      read: () => Object.fromEntries([...names, ...PROVIDER].map((name) => [name, textOf(name)])),
       onAnswer: (data) => {
         showProblems(data.problems);
         variables.follow(data.variables);

@@ -76,7 +76,7 @@ export class Preview {
     if (data.is_rendered) {
       this.subject.textContent = data.subject || this.words.noSubject;
       this.text.textContent = data.text || this.words.noText;
-      this.source.textContent = data.html;
+      this.source.textContent = data.html || data.parameters;
       const shown = data.html || data.text;
       if (this.shown !== shown) {
         this.shown = shown;

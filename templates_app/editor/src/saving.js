@@ -5,7 +5,8 @@ import { sideBySide } from "./compare.js";
 
 const FIELDS = [
   ...["subject", "body_format", "body", "text", "variables"],
-  ...["provider_template_id", "provider_signature", "change_note"],
+  ...["provider_template_id", "provider_signature", "provider_kind", "provider_parameters"],
+  "change_note",
 ];
 
 export class Saving {

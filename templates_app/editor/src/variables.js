@@ -15,27 +15,10 @@ export class Variables {
     this.onChange = onChange;
     // Null until the server has read the text, and while it cannot.
     this.found = null;
-    // The text is the provider's: its variables are entered by hand.
-    this.adder = root.querySelector("[data-add-variable]");
-    this.isManual = Boolean(this.adder);
-    this.adder?.addEventListener("click", () => this.add());
     textarea.addEventListener("input", () => {
       this.draw();
       onChange();
     });
-    this.draw();
-  }
-
-  add() {
-    const field = this.root.querySelector("[data-new-variable]");
-    const path = field.value.trim();
-    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(path)) {
-      field.setAttribute("aria-invalid", "true");
-      return;
-    }
-    field.removeAttribute("aria-invalid");
-    field.value = "";
-    this.edit((schema) => put(schema, { path, type: "string", required: true }));
     this.draw();
   }
 
@@ -59,7 +42,6 @@ export class Variables {
     const fresh = (this.found || []).filter((row) => !known.has(row.path));
     // A group or a list is used if something within it is.
     const isUsed = (path) =>
-      this.isManual ||
       this.found === null ||
       this.found.some((row) => row.path === path || row.path.startsWith(`${path}.`) || row.path.startsWith(`${path}[]`));
     return [...described, ...fresh]
@@ -143,7 +125,7 @@ export class Variables {
   }
 
   removeButton(row) {
-    if (this.isReadOnly || !row.isDescribed || (row.isUsed && !this.isManual)) return null;
+    if (this.isReadOnly || !row.isDescribed || row.isUsed) return null;
     const click = () => {
       this.edit((schema) => remove(schema, row.path));
       this.draw();
