@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from django import forms
+from django.forms.fields import InvalidJSONInput
 from django.utils.translation import gettext_lazy as _
 
 from core.vocabulary import Channel
@@ -42,6 +43,19 @@ class ObjectField(forms.JSONField):
         if not isinstance(found, dict):
             raise forms.ValidationError(_("It must be a JSON object."), code="invalid")
         return found
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """What is nested too deeply goes back into the page as it came."""
+        try:
+            return super().bound_data(data, initial)
+        except RecursionError:
+            return InvalidJSONInput(data)
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        try:
+            return super().has_changed(initial, data)
+        except RecursionError:
+            return True
 
     def nothing(self) -> dict[str, Any]:
         """What an empty field is."""
