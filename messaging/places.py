@@ -30,7 +30,7 @@ def find(name: str, *, channel: str, application_id: int) -> int:
     """The id of a sender that the application may use, also one that rests or is switched off.
     Raises `DomainError` (`invalid_request`)."""
     usable = Q(applications__isnull=True) | Q(applications=application_id)
-    rows = Sender.objects.filter(usable, channel=channel, name=name).distinct()
+    rows = Sender.objects.filter(usable, channel=channel, name=name).order_by("pk").distinct()
     for pk, adapter in rows.values_list("pk", "adapter"):
         if is_named(adapter):
             return int(pk)

@@ -6,6 +6,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from accounts.authentication import Caller
 from core.addresses import InvalidAddress, parse_address
 from core.numbers import InvalidNumber, parse_number
 from core.recipients import FORMS, parse_recipient
@@ -21,17 +22,17 @@ _MEMBER = {"type": "string", "pattern": f"^({FORMS[Channel.WECHAT]}|{_SIMULATED}
 
 
 class RecipientField(StrictCharField):
-    """One recipient; read as a `(name, address)` pair whose name is empty."""
+    """One recipient, read as its address."""
 
     channel: Channel
 
-    def to_internal_value(self, data: Any) -> Any:
+    def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
         try:
             if is_simulated(text):
-                return ("", parse_address(text).address)
-            return ("", self.parse(text))
-        except (InvalidAddress, InvalidNumber) as error:
+                return parse_address(text).address
+            return self.parse(text)
+        except InvalidAddress as error:
             raise serializers.ValidationError(str(error), code=error.code) from error
 
     def parse(self, text: str) -> str:
@@ -48,14 +49,23 @@ class RecipientField(StrictCharField):
     }
 )
 class NumberField(RecipientField):
-    """Of the countries that the application sends to; without a country it is the application's
-    own. Reads `context["caller"]`."""
+    """As it was written: which countries' numbers it may be, only the request knows."""
 
     channel = Channel.SMS
 
     def parse(self, text: str) -> str:
-        caller = self.context["caller"]
+        return text
+
+
+def parse_number_for(caller: Caller, text: str) -> str:
+    """In E.164, of the countries that the caller's application sends to. Raises DRF's
+    `ValidationError`."""
+    if is_simulated(text):
+        return text
+    try:
         return parse_number(text, region=caller.default_region, countries=caller.allowed_countries)
+    except InvalidNumber as error:
+        raise serializers.ValidationError(str(error), code=error.code) from error
 
 
 @extend_schema_field(
@@ -112,7 +122,7 @@ class MembersField(serializers.Field[Any, Any, Any, Any]):
         errors: dict[str, Any] = {}
         for index, item in enumerate(items):
             try:
-                found.append(_FIELD.run_validation(item))
+                found.append(("", _FIELD.run_validation(item)))
             except serializers.ValidationError as error:
                 errors[str(index)] = error.detail
         if errors:

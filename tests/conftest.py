@@ -15,7 +15,7 @@ from messaging import delivery, doorbell, lines, outbox, suppressions
 from messaging.channels import registry
 from templates_app.sending import ready_version
 from tests.factories import make_api_key, make_operator
-from tests.fakes import FakeEmail
+from tests.fakes import FAKES, FakeEmail
 
 # Slow, and the database is no part of what they show, or not much: of the suite's two runs these
 # are in one.
@@ -102,8 +102,9 @@ def browser_of(user: Any) -> Client:
 
 @pytest.fixture
 def adapter(monkeypatch: pytest.MonkeyPatch) -> type[FakeEmail]:
-    """The adapter `fake`, which sends nowhere and fails as it is told; see `FakeEmail`."""
-    monkeypatch.setitem(registry.ADAPTERS, FakeEmail.name, FakeEmail)
+    """The adapters of `fakes`, which send nowhere and fail as they are told; see `FakeEmail`."""
+    for fake in FAKES:
+        monkeypatch.setitem(registry.ADAPTERS, fake.name, fake)
     FakeEmail.reset()
     return FakeEmail
 

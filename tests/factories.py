@@ -96,10 +96,11 @@ def make_message(**overrides: Any) -> Message:
 def make_suppression(**overrides: Any) -> Suppression:
     """For all applications, unless `application` is given."""
     application = overrides.pop("application", None)
+    channel = overrides.pop("channel", "email")
     fields: dict[str, Any] = {"address": f"nobody-{next(_numbers)}@example.com"}
     row, _ = suppressions.add(
         Entry(**fields | overrides),
-        channel="email",
+        channel=channel,
         application_id=application.pk if application else None,
         source="tests",
         now=NOON,

@@ -40,3 +40,35 @@ class FakeEmail(ChannelAdapter):
             yield ProbeStep(failure.phase, False, str(failure), 1.0)
         else:
             yield ProbeStep("connect", True, "220 fake", 1.0)
+
+
+class FakeSms(FakeEmail):
+    name = "fake-sms"
+    channel = Channel.SMS
+
+
+class FakeMembers(FakeEmail):
+    """Applications of WeChat Work."""
+
+    name = "fake-members"
+    channel = Channel.WECHAT
+
+
+class FakeRobot(FakeEmail):
+    name = "fake-robot"
+    channel = Channel.WECHAT
+    is_named = True
+
+
+class FakeOfficial(FakeEmail):
+    name = "fake-official"
+    channel = Channel.WECHAT_OFFICIAL
+
+
+class FakeChat(FakeEmail):
+    name = "fake-chat"
+    channel = Channel.CHAT
+    is_named = True
+
+
+FAKES = (FakeEmail, FakeSms, FakeMembers, FakeRobot, FakeOfficial, FakeChat)

@@ -9,7 +9,13 @@ from core.serializers import StrictBooleanField, StrictCharField, StrictSerializ
 from core.vocabulary import Channel
 from messaging.channels.content import TemplatedContent, TextContent
 from messaging.fields import LineField
-from messaging.recipient_fields import MembersField, NumberField, OpenIdField, SenderNameField
+from messaging.recipient_fields import (
+    MembersField,
+    NumberField,
+    OpenIdField,
+    SenderNameField,
+    parse_number_for,
+)
 from messaging.serializers import conditions
 from messaging.serializers.sending import REQUIRED, EmailRequest, SendRequest
 from templates_app.fields import CodeField
@@ -47,8 +53,11 @@ class SmsRequest(SendRequest):
     )
     template_code = CodeField(help_text="SMS are sent by templates that the provider approved.")
 
+    def validate_to(self, text: str) -> str:
+        return parse_number_for(self.context["caller"], text)
+
     def wanted_content(self) -> TemplatedContent:
-        return TemplatedContent(to=[self.validated_data["to"]])
+        return TemplatedContent(to=[("", self.validated_data["to"])])
 
 
 class MiniProgramRequest(StrictSerializer):
@@ -70,7 +79,7 @@ class OfficialRequest(SendRequest):
     def wanted_content(self) -> TemplatedContent:
         data = self.validated_data
         details = {name: data[name] for name in ("url", "miniprogram") if name in data}
-        return TemplatedContent(to=[data["to"]], details=details)
+        return TemplatedContent(to=[("", data["to"])], details=details)
 
 
 class ArticleRequest(StrictSerializer):
@@ -240,7 +249,7 @@ class ChatRequest(SendRequest):
         data = self.validated_data
         is_ours = "template_code" not in data
         return TextContent(
-            to=[data["to"]],
+            to=[("", data["to"])],
             subject=data.get("title", ""),
             text=data.get("content", ""),
             format=data.get("content_type", "text" if is_ours else ""),

@@ -89,7 +89,7 @@ def test_it_is_removed_and_the_history_holds_no_address(operator):
 def test_a_file_is_taken_in_and_bad_lines_are_named(operator):
     file = SimpleUploadedFile("list.csv", b"address,reason\nann@example.com,complaint\nnobody,\n")
 
-    page = operator.post(IMPORT, {"file": file, "application": ""}, follow=True).content.decode()
+    page = operator.post(IMPORT, {"channel": "email", "file": file}, follow=True).content.decode()
 
     row = Suppression.objects.get()
     assert (row.address, row.reason, row.application) == (ANN, "complaint", None)
