@@ -7,6 +7,7 @@ from templates_app import rendering
 from templates_app.files import STARTERS, read_folder
 from templates_app.models import Template, TemplateVersion
 from templates_app.sending import Wanted, prepare
+from templates_app.source import Source
 from templates_app.variables import example_of
 from tests.factories import make_application, make_template, make_version
 
@@ -23,10 +24,10 @@ def test_the_starters_are_imported_published_and_then_unchanged(capsys):
     first = run(capsys, "import_templates", "--publish")
     again = run(capsys, "import_templates", "--publish")
 
-    assert len(first) == len(again) == 10
+    assert len(first) == len(again) == 14
     assert {line.split()[0] for line in first} == {"new"}
     assert {line.split()[0] for line in again} == {"unchanged"}
-    assert TemplateVersion.objects.count() == 10
+    assert TemplateVersion.objects.count() == 14
 
 
 @pytest.mark.parametrize("locale", ["", "zh-hans"])
@@ -49,10 +50,29 @@ def test_each_starter_renders_with_its_examples(code, locale):
     assert is_chinese == (locale == "zh-hans")
 
 
+@pytest.mark.parametrize("locale", ["", "zh-hans"])
+@pytest.mark.parametrize(
+    ("code", "channel"), [("login-code", "sms"), ("order-paid", "wechat_official")]
+)
+def test_each_starter_of_another_channel_fills_in_what_its_provider_asks_for(code, channel, locale):
+    call_command("import_templates", "--publish", verbosity=0)
+    version = Template.objects.get(code=code, locale=locale).current_version
+    wanted = Wanted(code=code, variables=example_of(version.variables), locale=locale)
+
+    prepared = prepare(wanted, application_id=make_application().pk, channel=channel)
+
+    assert prepared.warnings == []
+    assert prepared.ready.provider.id
+    assert all(prepared.rendered.parameters.values())
+    assert ("4711" in prepared.rendered.text) == (code == "order-paid")
+
+
 def test_optional_variables_of_the_starters_may_be_left_out():
     for stored in read_folder(STARTERS):
+        if "body.mjml" not in stored.files:
+            continue
         about = json.loads(stored.files["template.json"])
-        source = rendering.Source(about["subject"], stored.files["body.mjml"], "mjml")
+        source = Source(about["subject"], stored.files["body.mjml"], "mjml")
         schema = about["variables"]
         needed = {n: v for n, v in example_of(schema).items() if n in schema["required"]}
 
