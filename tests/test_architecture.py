@@ -5,11 +5,15 @@ import re
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from accounts.models import Scope
 from core.errors import MEANINGS, STATUS, Code
+from core.vocabulary import Channel
+from messaging.channels.registry import ADAPTERS
 from messaging.models import Reason
+from messaging.serializers.channels import REQUESTS
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("core", "accounts", "templates_app", "messaging", "notification_platform")
@@ -25,6 +29,10 @@ OURS = [file for file in SOURCES if file.relative_to(ROOT).parts[0] in PACKAGES]
 ACCESS: dict[str, dict[str, str | None]] = {
     "api/v1/auth/token": {"post": None},
     "api/v1/messages/email/send": {"post": Scope.MESSAGES_SEND},
+    "api/v1/messages/sms/send": {"post": Scope.MESSAGES_SEND},
+    "api/v1/messages/wechat/send": {"post": Scope.MESSAGES_SEND},
+    "api/v1/messages/wechat-official/send": {"post": Scope.MESSAGES_SEND},
+    "api/v1/messages/chat/send": {"post": Scope.MESSAGES_SEND},
     "api/v1/messages": {"get": Scope.MESSAGES_READ},
     "api/v1/messages/batch": {"post": Scope.MESSAGES_SEND},
     "api/v1/batches": {"get": Scope.MESSAGES_READ},
@@ -131,6 +139,12 @@ def test_every_api_route_is_in_the_access_matrix_and_asks_for_its_scope():
                 assert view.cls.permission_classes == ()
             else:
                 assert view.cls.required_scopes[view.actions[method]] == scope
+
+
+def test_every_channel_has_queues_and_a_way_to_be_asked_for():
+    assert set(settings.CHANNEL_FAMILIES) == set(Channel.values)
+    assert set(REQUESTS) == set(Channel.values)
+    assert {adapter.channel for adapter in ADAPTERS.values()} == set(Channel)
 
 
 @pytest.mark.django_db

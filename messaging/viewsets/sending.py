@@ -172,7 +172,7 @@ class EmailViewSet(SendViewSet):
         "A code": {
             "to": "+8613800138000",
             "template_code": "login-code",
-            "variables": {"code": "482913"},
+            "variables": {"code": "482913", "minutes": 5},
             "priority": "high",
         },
     },
@@ -199,7 +199,7 @@ class SmsViewSet(SendViewSet):
             "button": "Open",
         },
         "To a group by its robot": {
-            "to": "robot:ops-alerts",
+            "to": "robot:ops-robot",
             "message_type": "markdown",
             "content": "**db-1** is *down*",
         },
@@ -217,7 +217,12 @@ class WechatViewSet(SendViewSet):
         "An order": {
             "to": "oABCD0123456789_example-id00",
             "template_code": "order-paid",
-            "variables": {"number": "4711", "amount": "7.40"},
+            "variables": {
+                "number": "4711",
+                "item": "Tea",
+                "amount": 7.4,
+                "at": "2026-11-22T09:30:00+08:00",
+            },
             "url": "https://example.com/orders/4711",
         },
     },
@@ -232,7 +237,7 @@ class OfficialViewSet(SendViewSet):
     summary="Post to a chat",
     examples={
         "An alarm": {
-            "to": "ops-alerts",
+            "to": "ops-chat",
             "title": "db-1",
             "content": "Disk is 95 % full",
             "severity": "warning",

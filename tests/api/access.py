@@ -147,6 +147,38 @@ def send_by_template(key: ApiKey) -> Asked:
     return Asked("messages/email/send", body)
 
 
+def send_by_provider_template(path: str, channel: str) -> Maker:
+    def make(key: ApiKey) -> Asked:
+        made = make_template(application=key.application, channel=channel)
+        make_version(
+            template=made,
+            status="published",
+            subject="",
+            body="Hello {{ name }}",
+            body_format="text",
+            html="",
+            provider_template_id="SMS_1",
+            provider_parameters={"name": "{{ name }}"},
+        )
+        to = {"sms": "+8613800138000", "wechat_official": "oABCD0123456789_example-id00"}[channel]
+        body = {"to": to, "template_code": made.code, "variables": {"name": "Ann"}}
+        return Asked(f"messages/{path}/send", body)
+
+    return make
+
+
+def send_to_place(path: str, adapter: str, to: str) -> Maker:
+    """To a sender that is reserved for the key's application."""
+
+    def make(key: ApiKey) -> Asked:
+        name = f"place-{key.pk}"
+        made = make_sender(channel=path, adapter=adapter, from_address="", name=name)
+        made.applications.add(key.application)
+        return Asked(f"messages/{path}/send", {"to": f"{to}{name}", "content": "Hello"}, UNKNOWN)
+
+    return make
+
+
 def query_messages(key: ApiKey) -> Asked:
     row = message(key)
     return Asked("messages/batch/query", {"ids": [str(row.pk)]}, UNSEEN, f"mark-of-{key.pk}", row)
@@ -187,6 +219,12 @@ HOOK = {"url": "https://hooks.example.com/x", "events": ["message.failed"], "des
 # One line a route and method: how to make what it asks for.
 ROUTES: dict[str, dict[str, Maker]] = {
     "messages/email/send": {"post": send_by_template},
+    "messages/sms/send": {"post": send_by_provider_template("sms", "sms")},
+    "messages/wechat/send": {"post": send_to_place("wechat", "wecom_robot", "robot:")},
+    "messages/wechat-official/send": {
+        "post": send_by_provider_template("wechat-official", "wechat_official")
+    },
+    "messages/chat/send": {"post": send_to_place("chat", "apprise", "")},
     "messages/batch": {"post": send_batch},
     "messages": {"get": listing("messages", message)},
     "messages/batch/query": {"post": query_messages},

@@ -23,7 +23,7 @@ from tests.api.test_access_matrix import (
     text_of,
 )
 from tests.conftest import client_for
-from tests.factories import make_api_key, make_issued_key
+from tests.factories import make_api_key, make_issued_key, make_sender
 
 pytestmark = pytest.mark.django_db
 
@@ -75,6 +75,9 @@ def test_every_example_is_accepted_and_its_answer_fits(anonymous, method, kind, 
         key = make_api_key()
         client, url = client_for(key), ROUTES[path][method](key).path
     call_command("import_templates", "--publish", stdout=io.StringIO())
+    # Places that examples name.
+    make_sender(channel="wechat", adapter="wecom_robot", from_address="", name="ops-robot")
+    make_sender(channel="chat", adapter="apprise", from_address="", name="ops-chat")
     raw = body if kind == "text/csv" else json.dumps(body)
 
     answer = getattr(client, method)(f"/api/v1/{url}", raw, content_type=kind)

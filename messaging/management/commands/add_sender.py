@@ -26,7 +26,9 @@ class Command(PlainCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="Short and lasting, for example mail-1.")
         parser.add_argument("--adapter", required=True, choices=sorted(ADAPTERS.keys() - BUILT_IN))
-        parser.add_argument("--from", required=True, dest="from_address", help="a@example.com")
+        parser.add_argument(
+            "--from", default="", dest="from_address", help="Of e-mail: a@example.com."
+        )
         parser.add_argument("--from-name", default="")
         parser.add_argument(
             "--option",
