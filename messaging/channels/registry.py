@@ -7,6 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from messaging.channels import simulator
+from messaging.channels.aliyun_sms import AliyunSms
 from messaging.channels.anymail_email import AnymailEmail
 from messaging.channels.base import Account, Channel, ChannelAdapter
 from messaging.channels.smtp import SmtpEmail
@@ -14,6 +15,7 @@ from messaging.channels.smtp import SmtpEmail
 _KNOWN: tuple[type[ChannelAdapter], ...] = (
     SmtpEmail,
     AnymailEmail,
+    AliyunSms,
     *simulator.SIMULATORS.values(),
 )
 ADAPTERS: dict[str, type[ChannelAdapter]] = {adapter.name: adapter for adapter in _KNOWN}
