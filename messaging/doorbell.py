@@ -41,6 +41,8 @@ WEBHOOKS: Bell = ("", "webhooks")
 SWEEP_HINT_SECONDS = 5
 # Tells of reports that wait to be processed.
 REPORTS: Bell = metrics.REPORTS_LANE
+# Tells of outcomes that stayed unknown and that providers are asked about.
+RECONCILE: Bell = metrics.UNKNOWN_LANE
 
 
 def queue_name(channel: str, lane: str) -> str:
@@ -114,6 +116,8 @@ def publish(bell: Bell) -> None:
         _hint("messaging.call_webhooks", {}, settings.WEBHOOK_QUEUE, seconds=HINT_SECONDS)
     elif bell == REPORTS:
         _hint("messaging.process_reports", {}, settings.HOUSEKEEPING_QUEUE, seconds=HINT_SECONDS)
+    elif bell == RECONCILE:
+        _hint("messaging.reconcile", {}, settings.HOUSEKEEPING_QUEUE, seconds=SWEEP_HINT_SECONDS)
     else:
         kwargs = {"channel": channel, "lane": lane}
         _hint("messaging.drain", kwargs, queue_name(channel, lane), seconds=HINT_SECONDS)

@@ -14,6 +14,7 @@ from messaging import (
     metrics,
     outbox,
     receipts,
+    reconciliation,
     states,
 )
 from messaging.callbacks import claims, dispatch
@@ -50,6 +51,18 @@ def process_reports(**_: object) -> None:
     clock, ends_at = database_clock(), time.monotonic() + REPORTS_SECONDS
     while receipts.process_due(clock=clock) == receipts.BATCH and time.monotonic() < ends_at:
         pass
+
+
+@shared_task(name="messaging.reconcile", ignore_result=True)
+def reconcile(**_: object) -> None:
+    """Ask providers about outcomes that stayed unknown. What is left over is found by the sweep."""
+    reconciliation.ask_about_unknown(clock=database_clock())
+
+
+@shared_task(name="messaging.poll", ignore_result=True)
+def poll(**_: object) -> None:
+    """Ask providers for news that did not come by themselves."""
+    reconciliation.poll(clock=database_clock())
 
 
 @shared_task(name="messaging.tidy", ignore_result=True)

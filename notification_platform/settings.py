@@ -275,6 +275,12 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 1.0,
         "options": {"queue": HOUSEKEEPING_QUEUE, "expires": 5, "expiration": 5},
     },
+    "poll": {
+        "task": "messaging.poll",
+        # By the clock: each minute has its own share, see `messaging.reconciliation`.
+        "schedule": crontab(),
+        "options": {"queue": HOUSEKEEPING_QUEUE, "expires": 60, "expiration": 60},
+    },
     "tidy": {
         "task": "messaging.tidy",
         "schedule": 600.0,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from messaging.channels import simulator
+from messaging.channels.aliyun_sms import AliyunSms
 from messaging.channels.anymail_email import AnymailEmail
 from messaging.channels.base import Account, Channel, ChannelAdapter, Misfit
 from messaging.channels.smtp import SmtpEmail
@@ -15,6 +16,7 @@ from messaging.channels.smtp import SmtpEmail
 _KNOWN: tuple[type[ChannelAdapter], ...] = (
     SmtpEmail,
     AnymailEmail,
+    AliyunSms,
     *simulator.SIMULATORS.values(),
 )
 ADAPTERS: dict[str, type[ChannelAdapter]] = {adapter.name: adapter for adapter in _KNOWN}

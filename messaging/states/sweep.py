@@ -1,11 +1,13 @@
 """The moves of the sweep: what workers left behind, and what waited for a sender."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
 from django.db.models import F, QuerySet
 
 from messaging.models import Attempt, Event, Message, Policy, Reason, Status
+from messaging.states.asking import as_taken, is_to_be_asked
 from messaging.states.machine import move, move_and_tell, record
 
 
@@ -57,46 +59,71 @@ def recover_leases(*, now: datetime, limit: int = 1000) -> int:
 
 def settle_unknown(*, now: datetime, limit: int = 1000) -> int:
     """unknown -> pending or failed, by the sweep, as the message's policy says: `at_least_once`
-    allows one more hand-over, `at_most_once` none."""
-    resting = list(
+    allows one more hand-over, `at_most_once` none. What the providers can be asked about is left
+    to `reconciliation`, for a while."""
+    resting = (
         Message.objects.filter(status=Status.UNKNOWN, due_at__lte=now)
+        .exclude(is_to_be_asked(now=now))
         .order_by("due_at")
-        .only("pk", "policy", "unknown_resends", "expires_at")[:limit]
+        .only("pk", "policy", "unknown_resends", "expires_at", "due_at")[:limit]
     )
-    moved = 0
-    for message in resting:
-        again = (
-            message.policy == Policy.AT_LEAST_ONCE
-            and message.unknown_resends == 0
-            and message.expires_at > now
-        )
-        with transaction.atomic():
-            still = Message.objects.filter(pk=message.pk, status=Status.UNKNOWN, due_at__lte=now)
-            if not _lock_if_free(still):
-                continue
-            if again:
-                move(
-                    still,
-                    Status.PENDING,
-                    reason=Reason.TEMPORARY,
-                    reason_detail="No answer came; it is sent once more.",
-                    unknown_resends=F("unknown_resends") + 1,
-                    due_at=now,
-                )
-            else:
-                move_and_tell(
-                    still,
-                    Status.FAILED,
-                    now=now,
-                    reason=Reason.UNKNOWN_OUTCOME,
-                    reason_detail="No answer came; it may have arrived.",
-                    finished_at=now,
-                )
-            kind = Event.Kind.SENT_AGAIN if again else Event.Kind.FAILED
-            details = {} if again else {"reason": Reason.UNKNOWN_OUTCOME.value}
-            record([message.pk], kind, now, details)
-            moved += 1
-    return moved
+    return sum(_settle(message, why=NO_ANSWER, now=now) for message in list(resting))
+
+
+def settle_absent(message: Message, *, now: datetime) -> bool:
+    """unknown -> pending or failed, by whoever asked the providers, none of which has it. False if
+    it was moved or taken since."""
+    return _settle(message, why=ABSENT, now=now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Why:
+    """What is told of a message that is sent again, and of one that is not."""
+
+    again: str
+    failed: str
+    details: dict[str, str]
+
+
+NO_ANSWER = _Why(
+    "No answer came; it is sent once more.", "No answer came; it may have arrived.", {}
+)
+_NONE = "No answer came, and the provider, when it was asked, had none."
+ABSENT = _Why(f"{_NONE} It is sent once more.", _NONE, {"why": _NONE})
+
+
+def _settle(message: Message, *, why: _Why, now: datetime) -> bool:
+    again = (
+        message.policy == Policy.AT_LEAST_ONCE
+        and message.unknown_resends == 0
+        and message.expires_at > now
+    )
+    still = as_taken(message)
+    with transaction.atomic():
+        if not _lock_if_free(still):
+            return False
+        if again:
+            move(
+                still,
+                Status.PENDING,
+                reason=Reason.TEMPORARY,
+                reason_detail=why.again,
+                unknown_resends=F("unknown_resends") + 1,
+                due_at=now,
+            )
+        else:
+            move_and_tell(
+                still,
+                Status.FAILED,
+                now=now,
+                reason=Reason.UNKNOWN_OUTCOME,
+                reason_detail=why.failed,
+                finished_at=now,
+            )
+        kind = Event.Kind.SENT_AGAIN if again else Event.Kind.FAILED
+        details = {} if again else {"reason": Reason.UNKNOWN_OUTCOME.value}
+        record([message.pk], kind, now, details | why.details)
+    return True
 
 
 def _lock_if_free(one: QuerySet[Message]) -> bool:
