@@ -138,7 +138,8 @@ class HttpApi:
             raise SenderFailure("misconfigured", phase="configure", words=words) from error
         except (requests.RequestException, OSError, ValueError) as error:
             self.close()
-            raise judge_transport(error) from error
+            # Not from `error`: its words hold the whole address, and with it tokens and keys.
+            raise judge_transport(error) from None
         except DeliveryError:
             self.close()
             raise
