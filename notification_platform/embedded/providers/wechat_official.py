@@ -6,6 +6,7 @@ the server address and its events.
 
 import json
 import secrets
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -23,6 +24,7 @@ from notification_platform.embedded.providers.wechat_tokens import Tokens
 # Seconds in which an id of the caller's is good for one message.
 REMEMBERED = 600
 TRIES = 3
+PROMPT_SECONDS = 0.5
 WORDS = {
     0: "ok",
     40001: "invalid credential, access_token is invalid or not latest",
@@ -65,13 +67,13 @@ class Event:
 
 class OfficialServer(LocalProvider):
     """An account with followers. What became of messages is posted to `callback_url` when
-    `post_events` is called; with `is_prompt` at once, in a thread of its own."""
+    `post_events` is called; if it `is_prompt`, soon after the answer."""
 
     def __init__(self, *, port: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(port=port)
         self._clock = clock
         self.app_id = "wx0123456789abcdef"
-        self.secret = "app-secret-0123456789abcdef01234"
+        self.secret = "app-secret-0123456789abcdef01234"  # noqa: S105
         self.followers = {"oAnn-Follows_WeChat000000001", "oBob-Follows_WeChat000000002"}
         # Follow, and refuse its messages.
         self.blocking: set[str] = set()
@@ -92,7 +94,8 @@ class OfficialServer(LocalProvider):
         # The same id of the caller's again.
         self.duplicates = 0
         self.callback_url = ""
-        self.callback_token = "callbackToken2026"
+        self.is_prompt = False
+        self.callback_token = "callbackToken2026"  # noqa: S105
         self.encoding_aes_key = ""
         self.events: deque[Event] = deque()
         self._taken: dict[tuple[str, str], tuple[float, int]] = {}
@@ -162,7 +165,7 @@ class OfficialServer(LocalProvider):
         is_blocked = openid in self.blocking
         status = "failed:user block" if is_blocked else "success"
         xml = f"<MsgID>{msgid}</MsgID><Status>{_data(status)}</Status>"
-        self.events.append(Event("TEMPLATESENDJOBFINISH", openid, xml))
+        self.tell("TEMPLATESENDJOBFINISH", openid, xml)
         self.keep(self._arrival(openid, body))
         return _says(0, msgid=msgid)
 
@@ -179,7 +182,7 @@ class OfficialServer(LocalProvider):
             f"<MsgID>{msgid}</MsgID><ErrorCode>0</ErrorCode><ErrorStatus>{_data('success')}"
             "</ErrorStatus></List></SubscribeMsgSentEvent>"
         )
-        self.events.append(Event("subscribe_msg_sent_event", openid, xml))
+        self.tell("subscribe_msg_sent_event", openid, xml)
         self.keep(self._arrival(openid, body))
         return _says(0, msgid=msgid)
 
@@ -211,16 +214,23 @@ class OfficialServer(LocalProvider):
     # --- reports ---------------------------------------------------------------------------------
 
     def tell(self, name: str, openid: str, xml: str = "") -> None:
-        """Something else happens at the account."""
+        """Something happens at the account."""
         self.events.append(Event(name, openid, xml))
+        if self.is_prompt and self.callback_url:
+            timer = threading.Timer(PROMPT_SECONDS, self.post_events)
+            timer.daemon = True
+            timer.start()
 
     def post_events(self, *, times: int = 1) -> list[int]:
         """All that wait, each `times` times; the statuses of the answers. As WeChat does, once more
         up to three times unless `success` comes back."""
         statuses = []
-        while self.events:
-            event = self.events.popleft()
-            body = self.xml_of(event)
+        for _ in range(len(self.events)):
+            try:
+                body = self.xml_of(self.events.popleft())
+            except IndexError:
+                # Somebody else posts them.
+                break
             for _ in range(times):
                 for _ in range(TRIES):
                     status, said = self.post(body)
@@ -239,10 +249,8 @@ class OfficialServer(LocalProvider):
 
     def signed(self, xml: str, *, at: int | None = None) -> tuple[str, bytes]:
         """What follows the ? of the address, and the body, encrypted if there is a key."""
-        timestamp, nonce = (
-            str(int(time.time()) if at is None else at),
-            str(secrets.randbelow(10**9)),
-        )
+        timestamp = str(int(time.time()) if at is None else at)
+        nonce = str(secrets.randbelow(10**9))
         token = self.callback_token
         query = {
             "signature": wechat_crypto.signature(token, timestamp, nonce),
