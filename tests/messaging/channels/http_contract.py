@@ -5,6 +5,7 @@ class TestAliyunSms(HttpContract):
     def provider(self): ...
 """
 
+import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import replace
@@ -93,8 +94,10 @@ class HttpContract:
         adapter.send(outbound)
         provider.lose.append(act)
 
+        began = time.monotonic()
         assert isinstance(self.failure(adapter, self.another(outbound)), OutcomeUnknown)
 
+        assert time.monotonic() - began < 10 * SHORT
         assert self.taken(provider) == 2
         adapter.send(self.another(outbound))
         assert self.taken(provider) == 3
