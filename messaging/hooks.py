@@ -45,12 +45,14 @@ def greet(request: HttpRequest, *, sender: Sender) -> str | None:
 
 
 def take_in(request: HttpRequest, body: bytes, *, sender: Sender) -> tuple[str, str]:
-    """Store one report as it came, and have it processed. Returns what its provider wants to read,
-    and of which type. Raises `ForgedReport`."""
+    """Store one report as it came, if it has any news, and have it processed. Returns what its
+    provider wants to read, and of which type. Raises `ForgedReport`."""
     adapter, account = _adapter_of(sender)
-    adapter.check_report(with_body(request, body), account)
-    ProviderReport.objects.create(sender=sender, body=body, headers=kept_headers(request))
-    doorbell.ring_reports()
+    whole = with_body(request, body)
+    adapter.check_report(whole, account)
+    if adapter.has_news(whole, account):
+        ProviderReport.objects.create(sender=sender, body=body, headers=kept_headers(request))
+        doorbell.ring_reports()
     return adapter.thanks
 
 

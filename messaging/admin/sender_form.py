@@ -48,6 +48,8 @@ class SenderForm(forms.ModelForm):
         if self.instance.pk is None:
             self.instance.adapter = self.adapter.name
             self.instance.channel = self.adapter.channel.value
+            # Shown in the form: who empties a field wants no limit.
+            self.initial.update(self.adapter.usual_limits)
         for option in self.adapter.options:
             if not option.is_secret:
                 value = self.instance.options.get(option.name, option.default)

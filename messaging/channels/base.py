@@ -1,7 +1,7 @@
 """What an adapter gets, what it answers, and the four ways in which it may fail."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
@@ -193,6 +193,9 @@ class ChannelAdapter(ABC):
     options: ClassVar[tuple[Option, ...]]
     # It serves one place, as a robot its group: it takes only messages that name it.
     is_named: ClassVar[bool] = False
+    # What its provider takes of an account, as limits of a new sender: `per_minute`, `per_hour`,
+    # `per_day`. Operators may change them.
+    usual_limits: ClassVar[Mapping[str, int]] = {}
     # Whether `look_up` can be asked.
     can_look_up: ClassVar[bool] = False
     # What its provider wants to read when a report was stored, and of which type.
@@ -271,6 +274,12 @@ class ChannelAdapter(ABC):
         """Raises `ForgedReport` unless `request` proves that it comes from this account's
         provider."""
         raise ForgedReport(f"{cls.name} takes no reports.")
+
+    @classmethod
+    def has_news(cls, request: HttpRequest, account: Account) -> bool:
+        """Whether a report that was verified is worth keeping. Some providers post whatever happens
+        at an account to one address, what people write to it as well."""
+        return True
 
     @classmethod
     def read_report(cls, request: HttpRequest, account: Account) -> list[News]:

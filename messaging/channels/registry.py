@@ -12,11 +12,15 @@ from messaging.channels.aliyun_sms import AliyunSms
 from messaging.channels.anymail_email import AnymailEmail
 from messaging.channels.base import Account, Channel, ChannelAdapter, Misfit
 from messaging.channels.smtp import SmtpEmail
+from messaging.channels.wechat_official import WechatOfficial
+from messaging.channels.wecom_app import WecomApp
+from messaging.channels.wecom_robot import WecomRobot
 
 _KNOWN: tuple[type[ChannelAdapter], ...] = (
     SmtpEmail,
     AnymailEmail,
     AliyunSms,
+    *(WecomApp, WecomRobot, WechatOfficial),
     *simulator.SIMULATORS.values(),
 )
 ADAPTERS: dict[str, type[ChannelAdapter]] = {adapter.name: adapter for adapter in _KNOWN}

@@ -8,9 +8,12 @@ from django.core.management.base import CommandParser
 from accounts.models import Application
 from core.commands import PlainCommand
 from core.errors import Code, DomainError
+from messaging.channels.base import ChannelAdapter
 from messaging.channels.registry import ADAPTERS, BUILT_IN
 from messaging.models import Sender, SenderGroup
 from messaging.senders import save_sender
+
+WINDOWS = ("minute", "hour", "day")
 
 
 def pair(text: str) -> tuple[str, str]:
@@ -48,9 +51,12 @@ class Command(PlainCommand):
         )
         parser.add_argument("--priority", type=int, default=0)
         parser.add_argument("--weight", type=int, default=100)
-        parser.add_argument("--per-minute", type=int)
-        parser.add_argument("--per-hour", type=int)
-        parser.add_argument("--per-day", type=int)
+        for window in WINDOWS:
+            parser.add_argument(
+                f"--per-{window}",
+                type=int,
+                help=f"Messages a {window}; without it what the provider usually takes.",
+            )
         parser.add_argument("--time-zone", default="UTC")
         parser.add_argument("--group", help="Whose limits it shares; made in the admin.")
         parser.add_argument(
@@ -84,9 +90,7 @@ class Command(PlainCommand):
                 },
                 priority=options["priority"],
                 weight=options["weight"],
-                per_minute=options["per_minute"],
-                per_hour=options["per_hour"],
-                per_day=options["per_day"],
+                **_limits(adapter, options),
                 time_zone=options["time_zone"],
                 group=group,
                 max_connections=options["max_connections"],
@@ -95,6 +99,14 @@ class Command(PlainCommand):
         )
         sender.applications.set(applications)
         self.stdout.write(f"Added {sender}. Try it: manage.py test_sender {sender}")
+
+
+def _limits(adapter: type[ChannelAdapter], options: dict[str, Any]) -> dict[str, int | None]:
+    names = [f"per_{window}" for window in WINDOWS]
+    return {
+        name: adapter.usual_limits.get(name) if options[name] is None else options[name]
+        for name in names
+    }
 
 
 def _ask(name: str) -> str:
