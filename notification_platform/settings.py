@@ -321,6 +321,9 @@ PROGRESS_ALERT_SECONDS = env.integer("PROGRESS_ALERT_SECONDS", 300, minimum=10, 
 # Where the local mailbox of the embedded mode keeps its mail. Empty: no mailbox pages.
 MAILBOX_DIR = env.text("MAILBOX_DIR")
 
+# Networks that chats may be sent into although they are not public, by plain http too.
+CHAT_ALLOWED_NETWORKS = env.networks("CHAT_ALLOWED_NETWORKS")
+
 # --- Webhooks ------------------------------------------------------------------------------------
 
 # Networks that webhooks may lead to although they are not public.

@@ -131,7 +131,7 @@ class HttpApi:
                 proxies=requests.utils.get_environ_proxies(self.base_url),
             )
             with response:
-                reply = _whole(response, ends_at)
+                reply = read_whole(response, ends_at)
         except UnicodeError as error:
             # A header that could not be written: nothing left.
             words = type(error).__name__
@@ -162,7 +162,7 @@ class HttpApi:
         return self._session
 
 
-def _whole(response: requests.Response, ends_at: float) -> Reply:
+def read_whole(response: requests.Response, ends_at: float) -> Reply:
     """Raises `OutcomeUnknown` for an answer that is too large or takes too long."""
     found = bytearray()
     for piece in response.iter_content(65_536):

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 
 from messaging.channels import simulator
 from messaging.channels.anymail_email import AnymailEmail
+from messaging.channels.apprise_chat import AppriseChat
 from messaging.channels.base import Account, Channel, ChannelAdapter
 from messaging.channels.smtp import SmtpEmail
 
 _KNOWN: tuple[type[ChannelAdapter], ...] = (
     SmtpEmail,
     AnymailEmail,
+    AppriseChat,
     *simulator.SIMULATORS.values(),
 )
 ADAPTERS: dict[str, type[ChannelAdapter]] = {adapter.name: adapter for adapter in _KNOWN}
