@@ -17,6 +17,7 @@ from typing import Any
 import requests
 from urllib3.exceptions import (
     ConnectTimeoutError,
+    HTTPError,
     MaxRetryError,
     NewConnectionError,
 )
@@ -165,14 +166,18 @@ class HttpApi:
 def read_whole(response: requests.Response, ends_at: float) -> Reply:
     """Raises `OutcomeUnknown` for an answer that is too large or takes too long."""
     found = bytearray()
-    for piece in response.iter_content(65_536):
-        found += piece
-        is_large = len(found) > MAX_ANSWER
-        if is_large or time.monotonic() > ends_at:
-            words = "The answer is too large." if is_large else "The answer takes too long."
-            raise OutcomeUnknown(
-                "no_answer", phase="response", code=str(response.status_code), words=words
-            )
+    try:
+        # What has come, and no more: a whole piece of the body could drip for ever.
+        while piece := response.raw.read1(65_536, decode_content=True):
+            found += piece
+            is_large = len(found) > MAX_ANSWER
+            if is_large or time.monotonic() > ends_at:
+                words = "The answer is too large." if is_large else "The answer takes too long."
+                raise OutcomeUnknown(
+                    "no_answer", phase="response", code=str(response.status_code), words=words
+                )
+    except HTTPError as error:
+        raise requests.ConnectionError(error) from error
     return Reply(response.status_code, response.headers, bytes(found))
 
 
