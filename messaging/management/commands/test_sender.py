@@ -9,8 +9,8 @@ from core.addresses import InvalidAddress, parse_address
 from core.commands import PlainCommand
 from core.ids import uuid7
 from core.secrets import UnreadableSecret
-from messaging.channels.base import DeliveryError, Outbound
-from messaging.channels.content import EmailContent
+from messaging.channels.base import Channel, DeliveryError, Outbound
+from messaging.channels.content import EmailContent, TextContent
 from messaging.channels.registry import ADAPTERS
 from messaging.models import Sender
 from messaging.senders import probe_sender
@@ -21,7 +21,10 @@ class Command(PlainCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="Of the sender.")
-        parser.add_argument("--to", help="Send a real test message to this address as well.")
+        parser.add_argument(
+            "--to",
+            help="Send a real test message there as well; of chats, the sender's name.",
+        )
 
     def handle(self, **options: Any) -> None:
         sender = Sender.objects.filter(name=options["name"]).first()
@@ -38,15 +41,10 @@ class Command(PlainCommand):
 
     def _send(self, sender: Sender, to: str) -> None:
         try:
-            address = parse_address(to)
+            content = _content(sender, to)
             adapter = ADAPTERS[sender.adapter](sender.account())
         except (InvalidAddress, UnreadableSecret) as error:
             raise CommandError(f"--to {to}: {error}") from error
-        content = EmailContent(
-            to=[(address.name, address.address)],
-            subject=f"Test of sender {sender}",
-            text=f"Sent by test_sender at {timezone.now():%Y-%m-%d %H:%M:%S} UTC.\n",
-        )
         started = time.monotonic()
         message_id = f"<{uuid7()}@{settings.MESSAGE_ID_DOMAIN}>"
         try:
@@ -57,3 +55,16 @@ class Command(PlainCommand):
             adapter.close()
         took = (time.monotonic() - started) * 1000
         self.stdout.write(f"ok     send      {took:7.0f} ms  {receipt.code} {receipt.words}")
+
+
+def _content(sender: Sender, to: str) -> EmailContent | TextContent:
+    """Raises `InvalidAddress`."""
+    subject = f"Test of sender {sender}"
+    text = f"Sent by test_sender at {timezone.now():%Y-%m-%d %H:%M:%S} UTC.\n"
+    if sender.channel == Channel.EMAIL:
+        address = parse_address(to)
+        return EmailContent(to=[(address.name, address.address)], subject=subject, text=text)
+    if sender.channel == Channel.CHAT:
+        # Where it leads says the sender itself.
+        return TextContent(to=[("", sender.name)], subject=subject, text=text)
+    raise CommandError(f"{sender} sends templates: send one through the API.")
