@@ -73,6 +73,8 @@ def logging_config(*, level: str, form: str) -> None:
                 "celery.app.trace": {"level": "WARNING"},
                 "celery.worker.strategy": {"level": "WARNING"},
                 "amqp": {"level": "WARNING"},
+                # It shows the paths of URLs, in which providers' tokens stand.
+                "urllib3": {"level": "ERROR"},
                 # Its debug lines hold what pages are made of.
                 "django.template": {"level": "INFO"},
                 # Its debug lines hold whole addresses, and with them tokens of providers.

@@ -7,10 +7,13 @@ class MessagingConfig(AppConfig):
     verbose_name = _("Delivery")
 
     def ready(self) -> None:
+        from django.conf import settings
+
         from accounts import limits
         from core import health, metrics_page
         from messaging import checks, counting, gauges, metrics, template_uses
         from messaging.callbacks import measures
+        from messaging.channels import apprise_http
         from templates_app import uses
 
         health.register("progress", checks.check_progress)
@@ -19,3 +22,4 @@ class MessagingConfig(AppConfig):
         metrics_page.measure_at_scrape(measures.WebhookCollector())
         uses.connect(template_uses.MessageUses())
         limits.connect(counting.count_messages)
+        apprise_http.connect(lambda: settings.CHAT_ALLOWED_NETWORKS)

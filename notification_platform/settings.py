@@ -328,6 +328,11 @@ MESSAGE_ID_DOMAIN = env.text("MESSAGE_ID_DOMAIN", "notifications.localhost")
 PROGRESS_ALERT_SECONDS = env.integer("PROGRESS_ALERT_SECONDS", 300, minimum=10, maximum=86_400)
 # Where the local mailbox of the embedded mode keeps its mail. Empty: no mailbox pages.
 MAILBOX_DIR = env.text("MAILBOX_DIR")
+# The same for what the imitated providers of other channels took.
+PHONE_DIR = env.text("PHONE_DIR")
+
+# Networks that chats may be sent into although they are not public, by plain http too.
+CHAT_ALLOWED_NETWORKS = env.networks("CHAT_ALLOWED_NETWORKS")
 
 # --- Webhooks ------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from drf_spectacular.views import (
 from core import health, metrics_page
 from core.errors import Code
 from core.problems import problem_response
-from notification_platform import mailbox
+from notification_platform import mailbox, phone
 
 
 @csrf_exempt
@@ -78,4 +78,5 @@ urlpatterns = [
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
     *mailbox.urlpatterns(),
+    *phone.urlpatterns(),
 ]

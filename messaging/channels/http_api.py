@@ -132,7 +132,7 @@ class HttpApi:
                 proxies=requests.utils.get_environ_proxies(self.base_url),
             )
             with response:
-                reply = _whole(response, ends_at)
+                reply = read_whole(response, ends_at)
         except UnicodeError as error:
             # A header that could not be written: nothing left.
             words = type(error).__name__
@@ -164,18 +164,21 @@ class HttpApi:
         return self._session
 
 
-def _whole(response: requests.Response, ends_at: float) -> Reply:
+def read_whole(response: requests.Response, ends_at: float) -> Reply:
     """Raises `OutcomeUnknown` for an answer that is too large or takes too long."""
     found = bytearray()
-    # What there is, at once: `iter_content` waits until it has all that was asked for.
-    while piece := response.raw.read1(65_536, decode_content=True):
-        found += piece
-        is_large = len(found) > MAX_ANSWER
-        if is_large or time.monotonic() > ends_at:
-            words = "The answer is too large." if is_large else "The answer takes too long."
-            raise OutcomeUnknown(
-                "no_answer", phase="response", code=str(response.status_code), words=words
-            )
+    try:
+        # What has come, and no more: a whole piece of the body could drip for ever.
+        while piece := response.raw.read1(65_536, decode_content=True):
+            found += piece
+            is_large = len(found) > MAX_ANSWER
+            if is_large or time.monotonic() > ends_at:
+                words = "The answer is too large." if is_large else "The answer takes too long."
+                raise OutcomeUnknown(
+                    "no_answer", phase="response", code=str(response.status_code), words=words
+                )
+    except HTTPError as error:
+        raise requests.ConnectionError(error) from error
     return Reply(response.status_code, response.headers, bytes(found))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from messaging.channels import simulator
 from messaging.channels.aliyun_sms import AliyunSms
 from messaging.channels.anymail_email import AnymailEmail
+from messaging.channels.apprise_chat import AppriseChat
 from messaging.channels.base import Account, Channel, ChannelAdapter, Misfit
 from messaging.channels.smtp import SmtpEmail
 from messaging.channels.wechat_official import WechatOfficial
@@ -21,6 +22,7 @@ _KNOWN: tuple[type[ChannelAdapter], ...] = (
     AnymailEmail,
     AliyunSms,
     *(WecomApp, WecomRobot, WechatOfficial),
+    AppriseChat,
     *simulator.SIMULATORS.values(),
 )
 ADAPTERS: dict[str, type[ChannelAdapter]] = {adapter.name: adapter for adapter in _KNOWN}

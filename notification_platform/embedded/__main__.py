@@ -53,11 +53,20 @@ def run(*, data: Path, port: int, web_socket: socket.socket) -> int:
     from notification_platform.embedded import demo, first_data, parts
 
     mailbox = parts.start_mailbox(data / "mailbox")
-    access = first_data.make(data / "access.json", mailbox_port=mailbox.port)
+    providers = parts.start_providers(data / "phone")
+    access = first_data.make(
+        data / "access.json", mailbox_port=mailbox.port, providers=providers.senders
+    )
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
-    running = [mailbox, parts.start_web(web_socket), parts.start_worker(), parts.start_beat()]
+    running = [
+        mailbox,
+        providers,
+        parts.start_web(web_socket),
+        parts.start_worker(),
+        parts.start_beat(),
+    ]
     status = 0
     try:
         demo.show(port=port, access=access, stopped=stopped)

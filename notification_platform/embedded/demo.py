@@ -98,6 +98,7 @@ Where to go
   API docs  {address}/docs  (or {address}/redoc)
   admin     {address}/admin/  user {access.operator}, password {access.password}
   mailbox   {address}/mailbox
+  phone     {address}/phone  (what other channels sent)
   health    {address}/health
 
 Try it yourself

@@ -24,6 +24,9 @@ def prepare(data: Path) -> Path:
         "REDIS_URL": "",
         "ALLOWED_HOSTS": "localhost,127.0.0.1,[::1]",
         "MAILBOX_DIR": str(data / "mailbox"),
+        "PHONE_DIR": str(data / "phone"),
+        # The imitated chat server.
+        "CHAT_ALLOWED_NETWORKS": "127.0.0.0/8",
         "ATTACHMENTS_STORAGE": "folder",
         "ATTACHMENTS_DIR": str(data / "attachments"),
     }

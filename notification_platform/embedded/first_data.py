@@ -1,9 +1,10 @@
-"""What the embedded mode starts with: an application with a key, an operator, one sender,
-the starter templates."""
+"""What the embedded mode starts with: an application with a key, an operator, a sender of each
+channel, the starter templates."""
 
 import json
 import os
 import secrets
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from accounts.keys import is_valid, issue_key
 from accounts.models import ApiKey, Application, User
 from messaging.models import Sender
 from messaging.senders import save_sender
+from notification_platform.embedded.local_senders import LocalSender
+from notification_platform.embedded.providers.server import LocalProvider
 from templates_app.files import STARTERS, import_folder
 from templates_app.publishing import Author
 
@@ -31,8 +34,11 @@ class Access:
     password: str = ""
 
 
-def make(path: Path, *, mailbox_port: int) -> Access:
-    """Whatever is missing; what is there is kept. The sender follows the mailbox's port."""
+def make(
+    path: Path, *, mailbox_port: int, providers: Iterable[tuple[LocalSender, LocalProvider]] = ()
+) -> Access:
+    """Whatever is missing; what is there is kept. The senders follow the ports of the mailbox and
+    of the providers."""
     access = Access(**json.loads(path.read_text())) if path.exists() else Access()
     key = ApiKey.objects.select_related("application").filter(key_id=access.api_key).first()
     if key is None or not is_valid(key, now=timezone.now()):
@@ -45,6 +51,8 @@ def make(path: Path, *, mailbox_port: int) -> Access:
         access.password = secrets.token_urlsafe(12)
         User.objects.create_superuser(OPERATOR, password=access.password)
     _follow_mailbox(mailbox_port)
+    for local, provider in providers:
+        _follow_provider(local, provider)
     # Only what is missing: what somebody changed stays.
     import_folder(
         STARTERS,
@@ -70,3 +78,10 @@ def _follow_mailbox(port: int) -> None:
     )
     sender.options = {"host": "127.0.0.1", "port": port, "security": "none"}
     save_sender(sender, credentials={})
+
+
+def _follow_provider(local: LocalSender, provider: LocalProvider) -> None:
+    sender = Sender.objects.filter(name=local.name).first() or Sender(name=local.name)
+    sender.channel, sender.adapter = local.channel, local.adapter
+    sender.options, credentials = local.account(provider)
+    save_sender(sender, credentials=credentials)

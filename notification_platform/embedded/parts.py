@@ -1,8 +1,10 @@
 """The parts of the one process. Each starts in the background and can be stopped."""
 
+import json
 import socket
 import threading
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +16,8 @@ from celery.worker import WorkController, state
 
 from core.ids import uuid7
 from notification_platform.celery import app
+from notification_platform.embedded.local_senders import LocalSender, usable
+from notification_platform.embedded.providers.server import Arrival, LocalProvider
 
 
 class Part(Protocol):
@@ -56,6 +60,39 @@ def start_mailbox(folder: Path) -> Mailbox:
     controller = Controller(_Handler(folder), hostname="127.0.0.1", port=port)
     controller.start()
     return Mailbox(controller, port)
+
+
+@dataclass(slots=True)
+class Providers:
+    """Imitated providers on loopback ports, and who sends through which."""
+
+    senders: list[tuple[LocalSender, LocalProvider]]
+
+    def stop(self) -> None:
+        for provider in {id(provider): provider for _, provider in self.senders}.values():
+            provider.stop()
+
+
+def start_providers(folder: Path) -> Providers:
+    """What they take is kept in `folder`, for the pages of `phone`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    running: dict[str, LocalProvider] = {}
+    senders = []
+    for local in usable():
+        if local.provider not in running:
+            provider = local.make_provider()
+            provider.on_arrival = partial(_keep, folder, channel=local.channel.value)
+            running[local.provider] = provider.start()
+        senders.append((local, running[local.provider]))
+    return Providers(senders)
+
+
+def _keep(folder: Path, arrival: Arrival, *, channel: str) -> None:
+    name = str(uuid7())
+    draft = folder / f"{name}.part"
+    content = {"channel": channel, **asdict(arrival)}
+    draft.write_text(json.dumps(content, ensure_ascii=False, default=str), encoding="utf-8")
+    draft.rename(folder / f"{name}.json")
 
 
 class _Web:

@@ -140,6 +140,33 @@ def test_an_uploaded_file_arrives_in_the_mailbox(tmp_path):
     assert len(list((tmp_path / "attachments").glob("*/*"))) == 1
 
 
+def test_a_chat_arrives_on_the_phone_at_every_start(tmp_path):
+    def send():
+        done = subprocess.run(
+            [sys.executable, "manage.py", "test_sender", "local-chat", "--to", "local-chat"],
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"], "ENV_FILE": str(tmp_path / "embedded.env")},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+
+    for _ in range(2):
+        with Embedded(tmp_path, free_port()) as running:
+            told = running.read_until("runs until Ctrl-C")
+            send()
+            url = re.search(r"phone +(http\S+)", told)[1]
+            page = urllib.request.urlopen(url, timeout=5).read().decode()
+            children = psutil.Process(running.process.pid).children(recursive=True)
+            took = running.stop()
+        assert children == []
+        assert took < 3
+
+    # Each start has its imitation on another port, and what arrived before is kept.
+    assert page.count("Test of sender local-chat") == 2
+
+
 def test_a_second_start_keeps_key_password_and_messages(tmp_path):
     def start():
         with Embedded(tmp_path, free_port()) as running:

@@ -13,8 +13,9 @@ from core.secrets import UnreadableSecret
 from core.vocabulary import Channel
 from messaging.channels.base import DeliveryError, Outbound
 from messaging.channels.content import KINDS, Content, EmailContent, TextContent
-from messaging.channels.registry import ADAPTERS
+from messaging.channels.registry import ADAPTERS, is_named
 from messaging.models import Sender
+from messaging.places import ROBOT
 from messaging.senders import probe_sender
 
 
@@ -23,7 +24,10 @@ class Command(PlainCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="Of the sender.")
-        parser.add_argument("--to", help="Send a real test message to this address as well.")
+        parser.add_argument(
+            "--to",
+            help="Send a real test message there as well; of chats, the sender's name.",
+        )
 
     def handle(self, **options: Any) -> None:
         sender = Sender.objects.filter(name=options["name"]).first()
@@ -68,5 +72,8 @@ def _content(sender: Sender, to: str) -> Content:
             f"{sender} sends templates of its provider only: try it from the page of a template's "
             "version in the admin."
         )
+    if is_named(sender.adapter):
+        # Where it leads the sender itself says.
+        to = f"{ROBOT}{sender.name}" if sender.channel == Channel.WECHAT else sender.name
     person = ("", parse_recipient(sender.channel, to, region=settings.DEFAULT_REGION))
     return TextContent(to=[person], subject=subject, text=text)
