@@ -77,8 +77,6 @@ def logging_config(*, level: str, form: str) -> None:
                 "urllib3": {"level": "ERROR"},
                 # Its debug lines hold what pages are made of.
                 "django.template": {"level": "INFO"},
-                # Its debug lines hold whole addresses, and with them tokens of providers.
-                "urllib3": {"level": "INFO"},
             },
         }
     )

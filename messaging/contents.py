@@ -1,13 +1,19 @@
 """What a template gives goes into a content, and what its provider would refuse is refused here."""
 
 from dataclasses import replace
+from typing import Any
 
 from core.errors import Code, DomainError, FieldError
 from core.vocabulary import Channel
 from messaging.channels.content import Content, EmailContent, TemplatedContent, TextContent
 from messaging.channels.registry import misfits_of
+from messaging.channels.simulator import is_simulated
+from messaging.channels.sms_text import segments
 from templates_app.rendering import Rendered
 from templates_app.sending import Ready
+
+# Signatures of Aliyun have 2 to 12 characters.
+_SHORT_SIGNATURE = "____"
 
 
 def filled(content: Content, rendered: Rendered, ready: Ready, *, channel: str) -> Content:
@@ -29,12 +35,25 @@ def filled(content: Content, rendered: Rendered, ready: Ready, *, channel: str) 
         kind=provider.kind,
         parameters=dict(rendered.parameters),
         text=rendered.text.strip(),
+        details=_led(content.details, provider.kind),
     )
     return _counted(found) if channel == Channel.SMS else found
 
 
+def _led(details: dict[str, Any], kind: str) -> dict[str, Any]:
+    """WeChat calls the link of a subscribe notice its page."""
+    if kind != "subscribe" or "url" not in details:
+        return details
+    return {"page" if name == "url" else name: value for name, value in details.items()}
+
+
 def _counted(content: TemplatedContent) -> TemplatedContent:
-    return content
+    """With what is charged for it. A signature that only the sender knows counts as a short one."""
+    (_, number), *_ = content.to
+    if is_simulated(number):
+        return content
+    signature = content.signature or _SHORT_SIGNATURE
+    return replace(content, segments=segments(f"【{signature}】{content.text}", number))
 
 
 def check(content: Content, *, channel: str) -> None:

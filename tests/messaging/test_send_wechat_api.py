@@ -185,7 +185,7 @@ def test_a_notice_is_stored_as_wechat_wants_it(api, notice):
     assert message.content["kind"] == "subscribe"
     assert message.content["parameters"] == {"thing1": "Tea"}
     assert message.content["details"] == {
-        "url": "https://example.com/orders/7",
+        "page": "https://example.com/orders/7",
         "miniprogram": {"appid": "wx1", "pagepath": "pages/7"},
     }
 
