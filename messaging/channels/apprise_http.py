@@ -56,7 +56,7 @@ def connect(networks: Callable[[], Networks]) -> None:
     _networks = networks
 
 
-class Exchange(requests.Session):
+class Exchange(http_api.Straight):
     """All calls of one hand-over. With `is_rehearsal` none leaves: `targets` says where they would
     have gone."""
 
