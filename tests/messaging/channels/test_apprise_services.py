@@ -106,6 +106,15 @@ def test_a_url_does_not_loosen_the_platforms_limits(argument):
         open_service(f"slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/?{argument}")
 
 
+@pytest.mark.parametrize("separator", ["&", ";", "&%20", "&TEMPLATE=x&"])
+def test_no_spelling_of_an_argument_passes(separator):
+    url = f"slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/?image=no{separator}"
+
+    for argument in ("template=/etc/passwd", "Template=/etc/passwd", "t%65mplate=/etc/passwd"):
+        with pytest.raises(BadUrl, match="template"):
+            open_service(url + argument)
+
+
 def test_a_sender_leads_to_one_place():
     with pytest.raises(BadUrl, match="leads to 2 places"):
         open_service("ntfys://ntfy.example.com/one/two")
