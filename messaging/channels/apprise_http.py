@@ -56,7 +56,7 @@ def connect(networks: Callable[[], Networks]) -> None:
     _networks = networks
 
 
-class Exchange(requests.Session):
+class Exchange(http_api.Straight):
     """All calls of one hand-over. With `is_rehearsal` none leaves: `targets` says where they would
     have gone."""
 
@@ -85,6 +85,9 @@ class Exchange(requests.Session):
             failure = error
         except (requests.RequestException, OSError, ValueError) as error:
             failure = http_api.judge_transport(error)
+        if isinstance(failure, OutcomeUnknown) and str(method).upper() == "GET":
+            # Services look things up so, and are sent nothing.
+            failure = SenderFailure("transient", phase=failure.phase, words=failure.words)
         self.outcomes.append(failure)
         # All that a plugin can understand, and nothing that it could tell.
         raise requests.ConnectionError(failure.kind) from None

@@ -9,7 +9,6 @@ WeChat Work, which are channels of their own. A release of Apprise adds nothing 
 import importlib
 import logging
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 # By the module of its plugin: the class, and its schemas (Apprise 2.3).
 SERVICES: dict[str, tuple[str, ...]] = {
@@ -113,14 +112,7 @@ def open_service(url: str) -> Any:
         raise BadUrl("It is no URL of Apprise's, as ntfys://host/topic is one.")
     if schema not in MODULES:
         raise BadUrl(f"{schema}:// is not among the services that may be used.")
-    module = MODULES[schema]
-    try:
-        given = {name.lower() for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)}
-    except ValueError:
-        raise BadUrl(f"Apprise cannot read this {schema}:// URL.") from None
-    if refused := sorted(NOT_YOURS & given):
-        raise BadUrl(f"It may not say {refused[0]}=: that is the platform's to decide.")
-    plugin = _open(url, module, schema)
+    plugin = _open(url, MODULES[schema], schema)
     if not plugin.enabled:
         raise BadUrl(f"Apprise lacks a package that {schema}:// needs.")
     if len(plugin) != 1:
@@ -141,7 +133,8 @@ def _open(url: str, module: str, schema: str) -> Any:
     )
     asset = importlib.import_module("apprise.asset").AppriseAsset(
         app_id="notifications",
-        app_desc="",
+        # DingTalk shows it where a Markdown message has no title.
+        app_desc="Notification",
         app_url="",
         # Messages carry no pictures of somebody else's.
         image_url_mask="",
@@ -152,14 +145,22 @@ def _open(url: str, module: str, schema: str) -> Any:
         pem_autogen=False,
         storage_mode="memory",
     )
+    unreadable = BadUrl(f"Apprise cannot read this {schema}:// URL.")
     try:
         parts = plugin_class.parse_url(url)
-        plugin = plugin_class(**parts, asset=asset) if parts else None
     except Exception:
         # Whatever it trips over, its words would show the URL.
-        plugin = None
-    if plugin is None:
-        raise BadUrl(f"Apprise cannot read this {schema}:// URL.")
+        raise unreadable from None
+    if not parts:
+        raise unreadable
+    # Its own reading of them: it knows more separators than one.
+    given = {str(name).strip().lower() for name in parts.get("qsd") or ()}
+    if refused := sorted(NOT_YOURS & given):
+        raise BadUrl(f"It may not say {refused[0]}=: that is the platform's to decide.")
+    try:
+        plugin = plugin_class(**parts, asset=asset)
+    except Exception:
+        raise unreadable from None
     # It sleeps for up to 5.5 s between two calls; a sender's limits are the pool's business.
     plugin.throttle = lambda *args, **kwargs: None
     return plugin

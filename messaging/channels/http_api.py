@@ -68,6 +68,14 @@ class Reply:
         return " ".join(self.body.decode("utf-8", "replace").split())[:400]
 
 
+class Straight(requests.Session):
+    """Goes where it is sent. To know where a redirect leads, `requests` reads all of its body, even
+    where it does not follow."""
+
+    def get_redirect_target(self, response: requests.Response) -> None:
+        return None
+
+
 class HttpApi:
     """One account's connection to a provider, used by one thread at a time. `base_url` ends
     without a slash, paths begin with one."""
@@ -157,7 +165,7 @@ class HttpApi:
 
     def _open(self) -> requests.Session:
         if self._session is None:
-            self._session = requests.Session()
+            self._session = Straight()
             self._session.trust_env = False
             if __debug__ and is_armed("after_request"):
                 crash_before_replies(self._session)

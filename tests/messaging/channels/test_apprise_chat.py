@@ -125,6 +125,16 @@ def test_a_form_that_apprise_does_not_know_is_a_misfit(content):
     assert [misfit.pointer for misfit in found] == ["/content"]
 
 
+def test_a_markdown_message_without_a_title_has_one_where_it_must(provider, dingtalk):
+    provider.script = Answer.of({"errcode": 0})
+    heard = []
+    provider.react, react = lambda asked: (heard.append(asked), react(asked))[1], provider.react
+
+    dingtalk.send(outbound_of(TextContent(to=[("", "t")], text="**Live**", format="markdown")))
+
+    assert heard[0].json()["markdown"] == {"title": "Notification", "text": "**Live**"}
+
+
 # --- what is refused, and what nobody knows -------------------------------------------------------
 
 

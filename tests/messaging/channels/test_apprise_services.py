@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from messaging.channels.apprise_http import _OURS
+from messaging.channels.apprise_chat import AppriseChat
+from messaging.channels.apprise_http import _OURS, Exchange, speaking_through
 from messaging.channels.apprise_services import MODULES, SERVICES, BadUrl, open_service
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -105,6 +106,15 @@ def test_a_url_does_not_loosen_the_platforms_limits(argument):
         open_service(f"slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/?{argument}")
 
 
+@pytest.mark.parametrize("separator", ["&", ";", "&%20", "&TEMPLATE=x&"])
+def test_no_spelling_of_an_argument_passes(separator):
+    url = f"slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/?image=no{separator}"
+
+    for argument in ("template=/etc/passwd", "Template=/etc/passwd", "t%65mplate=/etc/passwd"):
+        with pytest.raises(BadUrl, match="template"):
+            open_service(url + argument)
+
+
 def test_a_sender_leads_to_one_place():
     with pytest.raises(BadUrl, match="leads to 2 places"):
         open_service("ntfys://ntfy.example.com/one/two")
@@ -125,7 +135,41 @@ def test_every_url_in_the_documents_can_be_read(page):
         "barks",
     }
     for url in shown:
-        open_service(url)
+        assert AppriseChat.problems({}, {"url": url}) == {}
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("dingtalk://a1b2c3d4e5f6", "oapi.dingtalk.com"),
+        ("feishu://a1b2c3d4e5f6", "open.feishu.cn"),
+        ("lark://a1b2c3d4e5f6", "open.larksuite.com"),
+        ("slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ", "hooks.slack.com"),
+        ("tgram://123456789:abcdefg_hijklmnop/12315544", "api.telegram.org"),
+        ("ntfys://my-topic", "ntfy.sh"),
+        ("barks://api.day.app/a1b2c3d4e5f6", "api.day.app"),
+        ("discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js", "discord.com"),
+        ("gchat://workspace/key/token", "chat.googleapis.com"),
+        ("gotifys://gotify.example.com/AbCdEfGhIjKlMn1", "gotify.example.com"),
+    ],
+)
+def test_a_url_leads_to_its_service(url, host):
+    plugin, exchange = open_service(url), Exchange(is_rehearsal=True)
+
+    with speaking_through(exchange, plugin):
+        assert not plugin.notify(body="T")
+
+    assert {target.host for target in exchange.targets} == {host}
+    assert {target.scheme for target in exchange.targets} == {"https"}
+
+
+def test_outside_of_a_hand_over_nothing_is_called():
+    plugin = open_service("ntfys://my-topic")
+    with speaking_through(Exchange(is_rehearsal=True), plugin):
+        pass
+
+    with pytest.raises(LookupError):
+        plugin.notify(body="T")
 
 
 def test_both_documents_show_the_same_urls():
