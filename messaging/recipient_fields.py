@@ -17,7 +17,9 @@ from messaging.channels.simulator import is_simulated
 
 MAX_MEMBERS = 1000
 ROBOT = "robot:"
-_SIMULATED = r"[A-Za-z0-9-]+(\+[A-Za-z0-9.-]+)?@simulator\.invalid"
+_SIMULATED = (
+    r"(delivered|bounce|complaint|slow|unknown|tempfail-[1-9])(\+[A-Za-z0-9-]+)?@simulator\.invalid"
+)
 _MEMBER = {"type": "string", "pattern": f"^({FORMS[Channel.WECHAT]}|{_SIMULATED})$"}
 
 

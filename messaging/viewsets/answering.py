@@ -110,11 +110,9 @@ class Once:
 def keyed_of(request: Request) -> Keyed | None:
     """The key of the header or the body. Raises `DomainError` for one that is none."""
     body = request.data if isinstance(request.data, dict) else {}
-    given = {
-        pointer: value
-        for pointer, value in ((HEADER, request.headers.get(HEADER)), (FIELD, body.get(FIELD)))
-        if value is not None
-    }
+    given = {HEADER: request.headers[HEADER]} if HEADER in request.headers else {}
+    if FIELD in body:
+        given[FIELD] = body[FIELD]
     if not given:
         return None
     errors = [

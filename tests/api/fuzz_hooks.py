@@ -28,7 +28,11 @@ def _moment(minutes: int) -> str:
     return at.isoformat()
 
 
+# Mobile numbers of the mainland, as they are written.
+_NUMBER = st.from_regex(r"(\+86)?1[38][0-9]{9}", fullmatch=True)
+
 schemathesis.openapi.format("mailbox", _MAILBOX)
+schemathesis.openapi.format("telephone", _NUMBER)
 schemathesis.openapi.format("address", _ADDRESS)
 schemathesis.openapi.format(
     "webhook-url",
@@ -56,6 +60,20 @@ schemathesis.openapi.format(
 _RULES = {
     # The recipients of to, cc and bcc together.
     ("/to", "too_many"),
+    # Numbers that nobody has, by the plans of their country; senders that there are not; and of what
+    # is alone among recipients.
+    ("/to", "invalid_number"),
+    ("/to", "country_not_allowed"),
+    ("/to", "unknown_sender"),
+    ("/to/0", "unknown_sender"),
+    ("/to", "conflict"),
+    # Of other channels than e-mail an address is another thing.
+    ("/address", "invalid_address"),
+    ("/address", "invalid_number"),
+    ("/address", "invalid_recipient"),
+    # Providers count bytes, and each robot and member has rules of its own.
+    *(("/content", code) for code in ("max_length", "blank", "invalid")),
+    *(("/message_type", code) for code in ("invalid", "conflict")),
     # The order of two times, and a year from now.
     ("*", "invalid_moment"),
     # A page or a cursor; a page is as deep as 10,000 rows, of whatever size.
@@ -75,6 +93,9 @@ _RULES = {
     *(("/file", code) for code in ("type_not_allowed", "type_mismatch", "empty", "invalid")),
     # The name of a path.
     ("/code", "invalid_code"),
+    # What does not go with a template's channel.
+    *(("/provider_parameters", code) for code in ("conflict", "blank")),
+    ("/body_format", "conflict"),
     # A template's text and what it makes of the variables.
     *(("/subject", code) for code in ("blank", "too_large", "long", "control_characters")),
     *(("/body", code) for code in ("blank", "too_large", "control_characters")),
@@ -90,6 +111,7 @@ _RULES = {
     ),
 }
 _OF_HEADERS = {"header_not_allowed", "duplicate", "not_ascii"}
+_OPEN = ("/variables/", "/template_variables/", "/items/", "/provider_parameters/")
 # Refusals by what was stored before; and long fields, each allowed, that are too much together.
 _STATES = {"idempotency_key_reused", "payload_too_large", "recipient_suppressed"}
 
@@ -115,7 +137,9 @@ def filter_failure(context: Any, failure: Any, case: Any, response: Any) -> bool
 def _is_known(pointer: str, code: str) -> bool:
     # What each variable must be is the template's to say, and what an item of a batch lacks, its
     # defaults may give.
-    is_open = pointer.startswith(("/variables/", "/template_variables/", "/items/"))
+    is_open = pointer.startswith(
+        ("/variables/", "/template_variables/", "/items/", "/provider_parameters/")
+    )
     # So are the names of headers: some belong to others, and two spellings are one.
     is_header = pointer.startswith("/headers/") and code in _OF_HEADERS
     return is_open or is_header or (pointer, code) in _RULES or ("*", code) in _RULES

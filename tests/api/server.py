@@ -37,6 +37,14 @@ class ApiServer(Installation):
             self.start_web()
             until(lambda: self.status_of("/health/live") == 200, seconds=60, what="up")
             self.tokens = [self.token(), self.token_of("neighbour")]
+            # The places that the examples of the pages name.
+            for name, adapter, secret, value in (
+                ("ops-robot", "wecom_robot", "key", "693a91f6-7xxx-4bc4-97a0-0ec2sifa5aaa"),
+                ("ops-chat", "apprise", "url", "ntfy://ops"),
+            ):
+                self.manage(
+                    *("add_sender", name, "--adapter", adapter, "--secret", secret), given=value
+                )
             # What the examples of the pages name; the owner has them as his own, too.
             self.manage("import_templates", "--publish")
             self.manage("import_templates", "--publish", "--application", "flows")

@@ -190,3 +190,13 @@ def test_while_the_first_takes_too_long_the_second_is_told_to_come_again(monkeyp
     assert (second.status_code, second.json()["code"]) == (409, "idempotency_key_in_use")
     assert second.headers["Retry-After"] == "1"
     assert not Message.objects.exists()
+
+
+def test_a_key_that_is_null_in_the_body_is_refused_also_beside_a_header(api):
+    letter = {"to": "ann@example.com", "subject": "Hello", "content": "Hello"}
+    api.post(URL, letter, headers={"Idempotency-Key": "k"})
+
+    answer = api.post(URL, letter | {"idempotency_key": None}, headers={"Idempotency-Key": "k"})
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == "/idempotency_key"
