@@ -12,10 +12,8 @@ from messaging.channels.wechat_official import WechatOfficial, client_msg_id
 from notification_platform.embedded.providers.server import Act, Answer
 from notification_platform.embedded.providers.wechat_official import OfficialServer
 from tests.messaging.channels.http_contract import HttpContract, account_of, outbound_of
+from tests.messaging.channels.official import ANN, BOB, EVE
 
-ANN = "oAnn-Follows_WeChat000000001"
-BOB = "oBob-Follows_WeChat000000002"
-EVE = "oEve-Followed_WeChat00000003"
 WRONG = "wrong-secret-0123456789abcdef012"
 
 
