@@ -1,5 +1,6 @@
 """What an Official Account posts to a sender's address, plain and encrypted, for real."""
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -175,6 +176,22 @@ def test_what_another_sender_sent_is_none_of_this_ones(live_server, provider):
     process()
 
     assert reloaded(message).feedback == ""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_account_that_is_prompt_reports_on_its_own(live_server, provider, monkeypatch):
+    place = "notification_platform.embedded.providers.wechat_official.PROMPT_SECONDS"
+    monkeypatch.setattr(place, 0.05)
+    sender = sender_at(provider)
+    provider.callback_url, provider.is_prompt = live_server.url + path_of(sender), True
+
+    message, _ = sent(sender)
+    deadline = time.monotonic() + 10
+    while not ProviderReport.objects.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process()
+
+    assert reloaded(message).feedback == "delivered"
 
 
 # --- what is no news -----------------------------------------------------------------------------
