@@ -225,4 +225,4 @@ def test_a_key_that_was_changed_meanwhile_leaves_a_reason(provider):
 
     process()
 
-    assert "another key" in ProviderReport.objects.get().error
+    assert "It was encrypted" in ProviderReport.objects.get().error
