@@ -66,6 +66,9 @@ class WechatAdapter(ChannelAdapter):
             reply, [*(params or {}).values(), *map(str, self.account.credentials.values())]
         )
         answer = reply.object() if reply.status == 200 else None
+        if answer and not is_sending:
+            # What gives something out says nothing else when all is well.
+            answer.setdefault("errcode", 0)
         if answer is not None and _code(answer) is not None:
             return answer
         error = judge_status(reply)
@@ -151,9 +154,6 @@ class TokenAdapter(WechatAdapter):
 
 def _code(answer: dict[str, Any]) -> int | None:
     code = answer.get("errcode")
-    if code is None and "access_token" in answer:
-        # What gives out tokens says nothing when all is well.
-        return 0
     return code if isinstance(code, int) and not isinstance(code, bool) else None
 
 

@@ -4,7 +4,6 @@ Checked in the tests against `wechatpy`, both ways.
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import os
@@ -34,7 +33,7 @@ def key_from(encoding_aes_key: str) -> bytes:
     """The AES key of an EncodingAESKey, 43 characters of base64. Raises `ValueError`."""
     try:
         key = base64.b64decode(f"{encoding_aes_key}=", validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise ValueError("An EncodingAESKey has 43 letters and digits.") from error
     if len(encoding_aes_key) != 43 or len(key) != 32:
         raise ValueError("An EncodingAESKey has 43 letters and digits.")

@@ -135,7 +135,7 @@ class WechatOfficial(TokenAdapter):
             yield _step("token", True, "The secret is right, and our address is let in.", began)
             began = time.monotonic()
             answer = self._call("GET", "/cgi-bin/get_api_domain_ip")
-            if not is_ok(answer) and "ip_list" not in answer:
+            if not is_ok(answer):
                 raise self._judge(answer)
         except DeliveryError as error:
             yield _step(error.phase, False, str(error), began)

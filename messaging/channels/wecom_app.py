@@ -75,7 +75,14 @@ class WecomApp(TokenAdapter):
 
     @classmethod
     def misfits(cls, content: TextContent) -> list[Misfit]:
-        return [] if is_for_robot(content) else list(misfits(content, OF_APPLICATIONS))
+        if is_for_robot(content):
+            return []
+        found = list(misfits(content, OF_APPLICATIONS))
+        for name in ("mentions", "mentioned_mobiles"):
+            if content.details.get(name):
+                words = "In WeChat Work only robots mention members: name them as recipients."
+                found.append(Misfit(f"/{name}", "invalid", words))
+        return found
 
     def send(self, outbound: Outbound) -> Receipt:
         content: TextContent = outbound.content

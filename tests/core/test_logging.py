@@ -48,3 +48,13 @@ def test_json_lines_stay_json(formatted):
 
     if line.startswith("{"):
         assert json.loads(line)["event"] == 'a "quoted" line for a***@example.com'
+
+
+def test_addresses_that_are_called_are_logged_at_no_level(monkeypatch):
+    given = {}
+    monkeypatch.setattr(logging.config, "dictConfig", given.update)
+
+    logging_config(level="DEBUG", form="json")
+
+    # Its debug lines would hold tokens of providers.
+    assert given["loggers"]["urllib3"]["level"] == "INFO"

@@ -368,6 +368,7 @@ def test_settings_that_cannot_work_are_named(options, credentials, named):
         (text(format="template_card", details={"card": {"card_type": "x"}}), ["/card/card_type"]),
         (text(format="voice"), ["/message_type"]),
         (text(format="markdown", details={"safe": True}), ["/safe"]),
+        (text(details={"mentions": ["lisi"]}), ["/mentions"]),
         (text("Hello", "party:"), ["/to/0"]),
         (text("Hello", "zhangsan", "li|si"), ["/to/1"]),
         (text("Hello", *(f"party:{n}" for n in range(101))), ["/to"]),
