@@ -1,6 +1,7 @@
 """Aliyun posts what became of an SMS, for real, to a real server."""
 
 import json
+import time
 from datetime import timedelta
 
 import pytest
@@ -124,3 +125,16 @@ def test_what_is_no_report_is_refused(client):
 
     assert response.status_code == 403
     assert not ProviderReport.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_reports_may_come_at_once(provider):
+    provider.reports_at_once = True
+    send(3)
+    ends_at = time.monotonic() + 20
+    while len(provider.report_answers) < 3 and time.monotonic() < ends_at:
+        time.sleep(0.01)
+
+    process()
+
+    assert FeedbackEvent.objects.filter(kind="delivered").count() == 3

@@ -82,6 +82,16 @@ def test_what_it_does_not_know_of_is_absent_only_after_a_while(adapter):
     assert adapter.look_up(handed(ago=timedelta(seconds=30))).standing is Standing.UNSURE
 
 
+def test_what_is_not_visible_yet_is_unsure_and_then_found(provider, adapter):
+    send(adapter)
+    provider.is_blind = True
+    assert adapter.look_up(handed(ago=timedelta(seconds=30))).standing is Standing.UNSURE
+
+    provider.is_blind = False
+
+    assert adapter.look_up(handed(ago=timedelta(seconds=40))).standing is Standing.TAKEN
+
+
 def test_what_is_longer_ago_than_it_remembers_is_unsure(adapter):
     assert adapter.look_up(handed(ago=timedelta(days=40))).standing is Standing.UNSURE
 
