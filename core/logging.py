@@ -75,6 +75,8 @@ def logging_config(*, level: str, form: str) -> None:
                 "amqp": {"level": "WARNING"},
                 # Its debug lines hold what pages are made of.
                 "django.template": {"level": "INFO"},
+                # Its debug lines and warnings hold whole URLs: tokens, numbers, contents of SMS.
+                "urllib3": {"level": "ERROR"},
             },
         }
     )

@@ -257,6 +257,17 @@ def test_a_lost_answer_does_not_repeat_the_request(provider, adapter, outbound, 
     assert (len(provider.sent), provider.duplicates()) == (1, 0)
 
 
+def test_no_line_of_the_log_holds_what_was_sent(provider, adapter, outbound, caplog):
+    caplog.set_level("DEBUG")
+    adapter.send(outbound)
+    provider.lose.append(Act.RESET)
+    with pytest.raises(OutcomeUnknown):
+        adapter.send(outbound)
+
+    assert CALLED not in caplog.text
+    assert "123456" not in caplog.text
+
+
 # --- settings ------------------------------------------------------------------------------------
 
 
