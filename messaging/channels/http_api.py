@@ -17,6 +17,7 @@ from typing import Any
 import requests
 from urllib3.exceptions import (
     ConnectTimeoutError,
+    HTTPError,
     MaxRetryError,
     NewConnectionError,
 )
@@ -142,7 +143,7 @@ class HttpApi:
             # A header that could not be written: nothing left.
             words = type(error).__name__
             raise SenderFailure("misconfigured", phase="configure", words=words) from error
-        except (requests.RequestException, OSError, ValueError) as error:
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             self.close()
             raise judge_transport(error) from error
         except DeliveryError:
@@ -171,7 +172,8 @@ class HttpApi:
 def _whole(response: requests.Response, ends_at: float) -> Reply:
     """Raises `OutcomeUnknown` for an answer that is too large or takes too long."""
     found = bytearray()
-    for piece in response.iter_content(65_536):
+    # What is there: `iter_content` waits for all that it was asked for, however slowly it drips.
+    while piece := response.raw.read1(65_536, decode_content=True):
         found += piece
         is_large = len(found) > MAX_ANSWER
         if is_large or time.monotonic() > ends_at:
