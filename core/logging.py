@@ -77,6 +77,8 @@ def logging_config(*, level: str, form: str) -> None:
                 "urllib3": {"level": "ERROR"},
                 # Its debug lines hold what pages are made of.
                 "django.template": {"level": "INFO"},
+                # Its debug lines and warnings hold whole URLs: tokens, numbers, contents of SMS.
+                "urllib3": {"level": "ERROR"},
             },
         }
     )

@@ -30,6 +30,9 @@ from messaging.channels.crash_replies import crash_before_replies
 TIMEOUT = (10.0, 30.0)
 # For a whole answer, however slowly it drips.
 ANSWER_SECONDS = 60.0
+# The same of calls that send no message: nothing is lost when they are given up, and whoever waits
+# for them keeps a worker from others.
+ASKING_TIMEOUT, ASKING_SECONDS = (5.0, 10.0), 20.0
 # Answers of providers have some hundred bytes.
 MAX_ANSWER = 1_000_000
 # Refused before a byte left: a key that is no header, an address that is none.
@@ -126,7 +129,10 @@ class HttpApi:
         session = self._open()
         if __debug__ and is_sending:
             crash_at("before_request")
-        ends_at = time.monotonic() + ANSWER_SECONDS
+        timeout, seconds = (
+            (TIMEOUT, ANSWER_SECONDS) if is_sending else (ASKING_TIMEOUT, ASKING_SECONDS)
+        )
+        ends_at = time.monotonic() + seconds
         try:
             response = session.request(
                 method,
@@ -134,7 +140,7 @@ class HttpApi:
                 params=params,
                 data=body,
                 headers=headers,
-                timeout=TIMEOUT,
+                timeout=timeout,
                 allow_redirects=False,
                 stream=True,
                 proxies=requests.utils.get_environ_proxies(self.base_url),

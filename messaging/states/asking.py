@@ -7,7 +7,8 @@ settles meanwhile, and whoever dies while asking leaves a message that is due ag
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Case, Count, Max, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models.lookups import Exact, GreaterThan, IsNull
 
 from messaging.channels.registry import ADAPTERS
 from messaging.models import Attempt, Message, Status
@@ -21,17 +22,27 @@ ASK_AGAIN = timedelta(seconds=30)
 IN_DOUBT = (Attempt.Outcome.OPEN, Attempt.Outcome.UNKNOWN)
 
 
-def is_to_be_asked(*, now: datetime) -> Q:
-    """Of messages in `unknown`: all that may have taken it can be asked, and it is not too late.
-    For each that is due it costs two looks into the index of attempts by message; for those of
-    other channels none."""
+def asked_about(messages: QuerySet[Message], is_so: bool, *, now: datetime) -> QuerySet[Message]:
+    """Of `messages` in `unknown` those of which it is so, or not: all that may have taken it can be
+    asked, and it is not too late for that.
+
+    A message of other channels costs nothing, each of the others two looks into the index of
+    attempts by message. Both are scalar: of an EXISTS that is negated PostgreSQL makes a hash of
+    the whole table of attempts, when it expects many messages.
+    """
     askable = [adapter for adapter in ADAPTERS.values() if adapter.can_look_up]
     names = [adapter.name for adapter in askable]
     in_doubt = Attempt.objects.filter(message=OuterRef("pk"), outcome__in=IN_DOUBT)
-    return (
+    by_message = in_doubt.order_by().values("message")
+    since = Subquery(by_message.annotate(since=Max("unknown_at")).values("since"))
+    others = by_message.exclude(sender__adapter__in=names).annotate(others=Count("pk"))
+    is_asked = (
         Q(channel__in={adapter.channel for adapter in askable})
-        & Q(Exists(in_doubt.filter(unknown_at__gt=now - ASK_FOR)))
-        & ~Q(Exists(in_doubt.exclude(sender__adapter__in=names)))
+        & GreaterThan(since, now - ASK_FOR)
+        & IsNull(Subquery(others.values("others")), True)
+    )
+    return messages.filter(
+        Exact(Case(When(is_asked, then=Value(True)), default=Value(False)), is_so)
     )
 
 
@@ -40,7 +51,7 @@ def take_to_ask(*, now: datetime, limit: int) -> list[Message]:
     needed = ("pk", "channel", "lane", "policy", "unknown_resends", "expires_at", "content")
     with transaction.atomic():
         due = Message.objects.filter(status=Status.UNKNOWN, due_at__lte=now)
-        due = due.filter(is_to_be_asked(now=now)).order_by("due_at")
+        due = asked_about(due, True, now=now).order_by("due_at")
         taken = list(due.select_for_update(skip_locked=True, of=("self",)).only(*needed)[:limit])
         until = now + ASKING_LASTS
         Message.objects.filter(pk__in=[message.pk for message in taken]).update(due_at=until)

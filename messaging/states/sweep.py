@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 
 from messaging.models import Attempt, Event, Message, Policy, Reason, Status
-from messaging.states.asking import as_taken, is_to_be_asked
+from messaging.states.asking import as_taken, asked_about
 from messaging.states.machine import move, move_and_tell, record
 
 
@@ -61,9 +61,9 @@ def settle_unknown(*, now: datetime, limit: int = 1000) -> int:
     """unknown -> pending or failed, by the sweep, as the message's policy says: `at_least_once`
     allows one more hand-over, `at_most_once` none. What the providers can be asked about is left
     to `reconciliation`, for a while."""
+    due = Message.objects.filter(status=Status.UNKNOWN, due_at__lte=now)
     resting = (
-        Message.objects.filter(status=Status.UNKNOWN, due_at__lte=now)
-        .exclude(is_to_be_asked(now=now))
+        asked_about(due, False, now=now)
         .order_by("due_at")
         .only("pk", "policy", "unknown_resends", "expires_at", "due_at")[:limit]
     )

@@ -60,8 +60,8 @@ schemathesis.openapi.format(
 _RULES = {
     # The recipients of to, cc and bcc together.
     ("/to", "too_many"),
-    # Numbers that nobody has, by the plans of their country; senders that there are not; and of what
-    # is alone among recipients.
+    # Numbers that nobody has, by the plans of their country; senders that there are not; what must
+    # be alone among recipients.
     ("/to", "invalid_number"),
     ("/to", "country_not_allowed"),
     ("/to", "unknown_sender"),

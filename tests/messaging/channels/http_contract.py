@@ -93,7 +93,6 @@ class HttpContract:
     def test_without_an_answer_nobody_knows(self, provider, adapter, outbound, act):
         adapter.send(outbound)
         provider.lose.append(act)
-
         began = time.monotonic()
         assert isinstance(self.failure(adapter, self.another(outbound)), OutcomeUnknown)
 

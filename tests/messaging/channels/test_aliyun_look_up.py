@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.test import RequestFactory
 
-from messaging.channels import aliyun_sms
+from messaging.channels import aliyun_sms, http_api
 from messaging.channels.aliyun_reports import as_called, as_e164, read_posted
 from messaging.channels.aliyun_sms import AliyunSms
 from messaging.channels.base import DeliveryError, Handed, Standing
@@ -82,6 +82,16 @@ def test_what_it_does_not_know_of_is_absent_only_after_a_while(adapter):
     assert adapter.look_up(handed(ago=timedelta(seconds=30))).standing is Standing.UNSURE
 
 
+def test_what_is_not_visible_yet_is_unsure_and_then_found(provider, adapter):
+    send(adapter)
+    provider.is_blind = True
+    assert adapter.look_up(handed(ago=timedelta(seconds=30))).standing is Standing.UNSURE
+
+    provider.is_blind = False
+
+    assert adapter.look_up(handed(ago=timedelta(seconds=40))).standing is Standing.TAKEN
+
+
 def test_what_is_longer_ago_than_it_remembers_is_unsure(adapter):
     assert adapter.look_up(handed(ago=timedelta(days=40))).standing is Standing.UNSURE
 
@@ -120,8 +130,10 @@ def test_an_answer_in_another_form_leaves_it_unsure(provider, adapter, answer):
     assert adapter.look_up(handed()).standing is Standing.UNSURE
 
 
-@pytest.mark.parametrize("script", [Answer(500, "{}"), Act.RESET, Act.CLOSE])
-def test_who_cannot_be_asked_says_so(provider, adapter, script):
+@pytest.mark.parametrize("script", [Answer(500, "{}"), *Act])
+def test_who_cannot_be_asked_says_so(provider, adapter, script, monkeypatch):
+    monkeypatch.setattr(http_api, "ASKING_TIMEOUT", (0.3, 0.3))
+    monkeypatch.setattr(http_api, "ASKING_SECONDS", 0.3)
     provider.script = script
 
     with pytest.raises(DeliveryError):

@@ -1,10 +1,15 @@
 """Aliyun's SMS against its imitation, which the official SDK judges in `test_aliyun_sdk.py`."""
 
 import json
+import sys
+from io import StringIO
+from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 
-from messaging.channels.aliyun_codes import CHINA, judge
+from messaging.channels.aliyun_codes import CHINA, VERDICTS, judge
+from messaging.channels.aliyun_reports import NO_SUCH_NUMBER
 from messaging.channels.aliyun_sms import AliyunSms
 from messaging.channels.base import (
     OutcomeUnknown,
@@ -19,6 +24,9 @@ from tests.messaging.channels.aliyun import CALLED, NUMBER, options_of, sms_acco
 from tests.messaging.channels.http_contract import HttpContract, outbound_of
 
 REJECTED = (PermanentFailure, "rejected")
+ROOT = Path(__file__).parents[3]
+# Variants of what the docs name, and what is no failure of anything.
+UNTOLD = {"isv.PRODUCT_UNSUBSCRIBE", "IncompleteSignature", "SignatureNonceUsed"}
 LATER = (TemporaryFailure, "temporary")
 
 
@@ -249,6 +257,17 @@ def test_a_lost_answer_does_not_repeat_the_request(provider, adapter, outbound, 
     assert (len(provider.sent), provider.duplicates()) == (1, 0)
 
 
+def test_no_line_of_the_log_holds_what_was_sent(provider, adapter, outbound, caplog):
+    caplog.set_level("DEBUG")
+    adapter.send(outbound)
+    provider.lose.append(Act.RESET)
+    with pytest.raises(OutcomeUnknown):
+        adapter.send(outbound)
+
+    assert CALLED not in caplog.text
+    assert "123456" not in caplog.text
+
+
 # --- settings ------------------------------------------------------------------------------------
 
 
@@ -274,3 +293,35 @@ def test_the_secret_is_no_option(provider):
     assert "access_key_secret" in AliyunSms.problems(
         options_of(provider, access_key_secret="s"), {}
     )
+
+
+@pytest.mark.django_db
+def test_an_account_is_added_as_the_docs_say(provider, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", StringIO(f"{SECRET}\n"))
+    options = options_of(provider)
+    given = [word for name, value in options.items() for word in ("--option", f"{name}={value}")]
+    out = StringIO()
+
+    call_command(
+        *("add_sender", "sms-1", "--adapter", "aliyun_sms", "--from", ""),
+        *(*given, "--secret", "access_key_secret"),
+        stdout=out,
+    )
+    call_command("test_sender", "sms-1", stdout=out)
+
+    assert "QuerySendDetails was answered with OK." in out.getvalue()
+    assert provider.sent == []
+
+
+def test_the_table_of_codes_stands_in_the_docs():
+    for page in ("sms.md", "sms.zh-hans.md"):
+        text = (ROOT / "docs" / "channels" / page).read_text()
+        for code, (failure, kind) in VERDICTS.items():
+            is_told = code in text or any(
+                code.startswith(start) and f"{start}…" in text
+                for start in ("isv.TEMPLATE_", "isv.PARAM_", "isv.INVALID_", "isv.SMS_")
+            )
+            is_rejected = (failure, kind) == REJECTED
+            assert is_told or is_rejected or code in UNTOLD, (page, code)
+        for code in NO_SUCH_NUMBER:
+            assert f"`{code}`" in text
