@@ -73,12 +73,10 @@ def logging_config(*, level: str, form: str) -> None:
                 "celery.app.trace": {"level": "WARNING"},
                 "celery.worker.strategy": {"level": "WARNING"},
                 "amqp": {"level": "WARNING"},
-                # It shows the paths of URLs, in which providers' tokens stand.
+                # It shows whole URLs, in which tokens of providers, numbers and texts stand.
                 "urllib3": {"level": "ERROR"},
                 # Its debug lines hold what pages are made of.
                 "django.template": {"level": "INFO"},
-                # Its debug lines and warnings hold whole URLs: tokens, numbers, contents of SMS.
-                "urllib3": {"level": "ERROR"},
             },
         }
     )

@@ -31,7 +31,6 @@ VERDICTS: dict[str, Verdict] = {
     "isp.UNKNOWN": _LATER,
     "ServiceUnavailable": _LATER,
     "isv.BUSINESS_LIMIT_CONTROL": _LATER,
-    "isv.DAY_LIMIT_CONTROL": _LATER,
     # The recipient.
     "isv.MOBILE_NUMBER_ILLEGAL": (PermanentFailure, "hard_bounce"),
     "isv.MOBILE_COUNT_OVER_LIMIT": _REFUSED,
@@ -52,6 +51,8 @@ VERDICTS: dict[str, Verdict] = {
     # The account.
     "isv.OUT_OF_SERVICE": _QUOTA,
     "isv.AMOUNT_NOT_ENOUGH": _QUOTA,
+    # Limits that the account has set itself (help.aliyun.com/document_detail/101346.html).
+    "isv.DAY_LIMIT_CONTROL": _QUOTA,
     "isv.MONTH_LIMIT_CONTROL": _QUOTA,
     "isv.PRODUCT_UN_SUBSCRIPT": _MISCONFIGURED,
     "isv.PRODUCT_UNSUBSCRIBE": _MISCONFIGURED,
@@ -113,8 +114,7 @@ def _wait(code: str, words: str, now: datetime) -> float | None:
         for level, seconds in _LEVELS:
             if level in words:
                 return seconds
-    is_by_day = code == "isv.BUSINESS_LIMIT_CONTROL" and any(level in words for level in _BY_DAY)
-    if is_by_day or code == "isv.DAY_LIMIT_CONTROL":
+    if code == "isv.BUSINESS_LIMIT_CONTROL" and any(level in words for level in _BY_DAY):
         here = now.astimezone(CHINA)
         midnight = here.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
         return (midnight - here).total_seconds()

@@ -57,4 +57,4 @@ def test_addresses_that_are_called_are_logged_at_no_level(monkeypatch):
     logging_config(level="DEBUG", form="json")
 
     # Its debug lines would hold tokens of providers.
-    assert given["loggers"]["urllib3"]["level"] == "INFO"
+    assert given["loggers"]["urllib3"]["level"] == "ERROR"

@@ -64,7 +64,9 @@ def interpolated() -> set[str]:
     return set(re.findall(r"(?<!\$)\$\{([A-Z_]+)", COMPOSE_TEXT))
 
 
-KNOWN = read_by_settings() | read_when_starting()
+# Their names are made of channel and priority.
+RETRIES = {f"RETRY_{channel}_{lane}".upper() for channel, lane in settings.RETRIES}
+KNOWN = read_by_settings() | read_when_starting() | RETRIES
 EXAMPLE = set(re.findall(r"^#?([A-Z_]+)=", ENV_EXAMPLE, flags=re.MULTILINE))
 
 

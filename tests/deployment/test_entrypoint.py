@@ -53,7 +53,9 @@ def test_web_checks_and_serves_with_shared_metrics(entrypoint):
 
 def test_a_worker_serves_every_lane_unless_told(entrypoint):
     queues = ",".join(
-        f"notifications.{name}" for name in ("email.high", "email.normal", "email.bulk")
+        f"notifications.{channel}.{lane}"
+        for channel in ("email", "sms", "wechat", "wechat_official", "chat")
+        for lane in ("high", "normal", "bulk")
     )
     started = (
         "celery -A notification_platform worker -P threads -c 8 "
@@ -73,7 +75,8 @@ def test_a_worker_serves_the_lanes_it_is_told(entrypoint):
         QUEUE_PREFIX="blue",
     )
 
-    assert " -c 3 -Q blue.email.high,blue.housekeeping" in lines[1]
+    assert " -c 3 -Q blue.email.high,blue.sms.high,blue.wechat.high," in lines[1]
+    assert ",blue.chat.high,blue.housekeeping --" in lines[1]
     assert lines[1].endswith("--loglevel DEBUG")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 
-from messaging.channels.aliyun_codes import CHINA, VERDICTS, judge
+from messaging.channels.aliyun_codes import VERDICTS, judge
 from messaging.channels.aliyun_reports import NO_SUCH_NUMBER
 from messaging.channels.aliyun_sms import AliyunSms
 from messaging.channels.base import (
@@ -54,7 +54,6 @@ class TestAliyunSms(HttpContract):
         "isp.UNKNOWN": LATER,
         "ServiceUnavailable": LATER,
         "isv.BUSINESS_LIMIT_CONTROL": LATER,
-        "isv.DAY_LIMIT_CONTROL": LATER,
         "isv.MOBILE_NUMBER_ILLEGAL": (PermanentFailure, "hard_bounce"),
         "isv.MOBILE_COUNT_OVER_LIMIT": REJECTED,
         "isv.BLACK_KEY_CONTROL_LIMIT": (PermanentFailure, "blocked"),
@@ -68,6 +67,7 @@ class TestAliyunSms(HttpContract):
         "isv.OUT_OF_SERVICE": (SenderFailure, "quota"),
         "isv.AMOUNT_NOT_ENOUGH": (SenderFailure, "quota"),
         "isv.MONTH_LIMIT_CONTROL": (SenderFailure, "quota"),
+        "isv.DAY_LIMIT_CONTROL": (SenderFailure, "quota"),
         "isv.PRODUCT_UN_SUBSCRIPT": (SenderFailure, "misconfigured"),
         "isv.ACCOUNT_NOT_EXISTS": (SenderFailure, "credentials"),
         "isv.ACCOUNT_ABNORMAL": (SenderFailure, "blocked"),
@@ -203,12 +203,6 @@ def test_the_level_of_the_flow_control_says_when_to_come_again(words, seconds):
     error = judge("isv.BUSINESS_LIMIT_CONTROL", words, now=NOON)
 
     assert (type(error), error.retry_after) == (TemporaryFailure, seconds)
-
-
-def test_the_limit_of_the_day_is_over_with_it():
-    error = judge("isv.DAY_LIMIT_CONTROL", "", now=NOON.replace(hour=15, tzinfo=CHINA))
-
-    assert error.retry_after == 9 * 3600
 
 
 def test_more_codes_to_one_number_than_it_takes_wait(provider, adapter, outbound):
