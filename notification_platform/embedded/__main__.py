@@ -55,7 +55,10 @@ def run(*, data: Path, port: int, web_socket: socket.socket) -> int:
     mailbox = parts.start_mailbox(data / "mailbox")
     providers = parts.start_providers(data / "phone")
     access = first_data.make(
-        data / "access.json", mailbox_port=mailbox.port, providers=providers.senders
+        data / "access.json",
+        port=port,
+        mailbox_port=mailbox.port,
+        providers=providers.senders,
     )
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

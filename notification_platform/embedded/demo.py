@@ -116,6 +116,19 @@ Try it yourself
     -d '{{"to": "user@example.com", "template_code": "welcome", "locale": "zh-hans",
          "variables": {{"name": "小明", "product": "Example", "action_url": "https://example.com"}}}}'
 
+  curl -X POST {api}/messages/sms/send -H "Authorization: Bearer $TOKEN" \\
+    -H "Content-Type: application/json" \\
+    -d '{{"to": "13800138000", "template_code": "login-code", "locale": "zh-hans",
+         "variables": {{"code": "482913", "minutes": 5}}}}'
+
+  curl -X POST {api}/messages/wechat/send -H "Authorization: Bearer $TOKEN" \\
+    -H "Content-Type: application/json" \\
+    -d '{{"to": ["zhangsan", "party:2"], "message_type": "markdown", "content": "**构建** 已通过"}}'
+
+  curl -X POST {api}/messages/chat/send -H "Authorization: Bearer $TOKEN" \\
+    -H "Content-Type: application/json" \\
+    -d '{{"to": "ops-chat", "title": "db-1", "content": "Disk is 95 % full"}}'
+
   curl "{api}/messages?status=success&page=1&page_size=10" -H "Authorization: Bearer $TOKEN"
 
 It runs until Ctrl-C; what it did is kept for the next time.""",

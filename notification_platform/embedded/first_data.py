@@ -8,10 +8,12 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts.keys import is_valid, issue_key
 from accounts.models import ApiKey, Application, User
+from messaging.hooks import hook_token
 from messaging.models import Sender
 from messaging.senders import save_sender
 from notification_platform.embedded.local_senders import LocalSender
@@ -35,10 +37,14 @@ class Access:
 
 
 def make(
-    path: Path, *, mailbox_port: int, providers: Iterable[tuple[LocalSender, LocalProvider]] = ()
+    path: Path,
+    *,
+    port: int,
+    mailbox_port: int,
+    providers: Iterable[tuple[LocalSender, LocalProvider]] = (),
 ) -> Access:
     """Whatever is missing; what is there is kept. The senders follow the ports of the mailbox and
-    of the providers."""
+    of the providers, and these report to our `port`."""
     access = Access(**json.loads(path.read_text())) if path.exists() else Access()
     key = ApiKey.objects.select_related("application").filter(key_id=access.api_key).first()
     if key is None or not is_valid(key, now=timezone.now()):
@@ -52,7 +58,7 @@ def make(
         User.objects.create_superuser(OPERATOR, password=access.password)
     _follow_mailbox(mailbox_port)
     for local, provider in providers:
-        _follow_provider(local, provider)
+        _follow_provider(local, provider, port=port)
     # Only what is missing: what somebody changed stays.
     import_folder(
         STARTERS,
@@ -80,8 +86,11 @@ def _follow_mailbox(port: int) -> None:
     save_sender(sender, credentials={})
 
 
-def _follow_provider(local: LocalSender, provider: LocalProvider) -> None:
+def _follow_provider(local: LocalSender, provider: LocalProvider, *, port: int) -> None:
     sender = Sender.objects.filter(name=local.name).first() or Sender(name=local.name)
     sender.channel, sender.adapter = local.channel, local.adapter
     sender.options, credentials = local.account(provider)
     save_sender(sender, credentials=credentials)
+    if local.reports_to is not None:
+        path = reverse("provider-report", args=[hook_token(sender)])
+        local.reports_to(provider, f"http://127.0.0.1:{port}{path}")

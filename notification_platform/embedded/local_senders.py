@@ -18,13 +18,16 @@ PROVIDERS = "notification_platform.embedded.providers"
 
 @dataclass(frozen=True, slots=True)
 class LocalSender:
-    """`account` gives options and credentials for the provider, once it runs. Senders with the same
-    `provider` share one."""
+    """`account` gives options and credentials for the provider, once it runs; `furnish` gives the
+    provider what the starters and the documentation name, and `reports_to` the address to which it
+    is to report. Senders with the same `provider` share one."""
 
     name: str
     adapter: str
     provider: str
     account: Callable[[Any], tuple[dict[str, Any], dict[str, Any]]]
+    furnish: Callable[[Any], None] = lambda server: None
+    reports_to: Callable[[Any, str], None] | None = None
 
     @property
     def adapter_class(self) -> type[ChannelAdapter]:
@@ -36,12 +39,33 @@ class LocalSender:
 
     def make_provider(self) -> LocalProvider:
         provider: LocalProvider = import_string(f"{PROVIDERS}.{self.provider}")()
+        self.furnish(provider)
         return provider
+
+
+def _furnish_sms(server: Any) -> None:
+    server.templates |= {
+        "SMS_100000001": "Your code is ${code}. It is valid for ${minutes} minutes.",
+        "SMS_100000002": "您的验证码是${code}，${minutes}分钟内有效。",
+    }
+
+
+def _report_sms(server: Any, url: str) -> None:
+    server.report_url, server.reports_at_once = url, True
+
+
+def _furnish_official(server: Any) -> None:
+    server.templates["TM_ORDER_PAID"] = ("character_string1", "thing2", "amount3", "time4")
+    server.followers.add("oABCD0123456789_example-id00")
+
+
+def _report_official(server: Any, url: str) -> None:
+    server.callback_url, server.is_prompt = url, True
 
 
 LOCAL_SENDERS = (
     LocalSender(
-        "local-chat",
+        "ops-chat",
         "apprise",
         "chat.ChatServer",
         lambda server: ({}, {"url": f"ntfy://127.0.0.1:{server.port}/newcomers"}),
@@ -58,6 +82,8 @@ LOCAL_SENDERS = (
             },
             {"access_key_secret": next(iter(server.keys.values()))},
         ),
+        furnish=_furnish_sms,
+        reports_to=_report_sms,
     ),
     LocalSender(
         "local-wecom",
@@ -73,7 +99,7 @@ LOCAL_SENDERS = (
         ),
     ),
     LocalSender(
-        "local-wecom-robot",
+        "ops-robot",
         "wecom_robot",
         "wecom.WecomServer",
         lambda server: ({"api_url": server.url}, {"key": next(iter(server.robots))}),
@@ -84,8 +110,10 @@ LOCAL_SENDERS = (
         "wechat_official.OfficialServer",
         lambda server: (
             {"app_id": server.app_id, "api_url": server.url},
-            {"app_secret": server.secret},
+            {"app_secret": server.secret, "callback_token": server.callback_token},
         ),
+        furnish=_furnish_official,
+        reports_to=_report_official,
     ),
 )
 

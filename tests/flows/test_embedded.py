@@ -101,13 +101,38 @@ def test_the_printed_curl_lines_work_as_they_stand(tmp_path):
         told = running.read_until("runs until Ctrl-C")
         lines = told.partition("Try it yourself")[2].partition("It runs until")[0]
         answers = shell(lines.replace("curl -X", "curl -s -X").replace('curl "', 'curl -s "'))
+        *accepted, listed = (
+            json.loads(line) for line in answers.replace("}{", "}\n{").splitlines()
+        )
+        token = shell(lines.partition("  curl -X POST")[0] + "echo $TOKEN").strip()
+        ends = [_end_of(running, one["id"], token) for one in accepted]
+        phone = urllib.request.urlopen(f"http://127.0.0.1:{running.port}/phone", timeout=5)
+        page = phone.read().decode()
 
-    accepted, by_template, listed = (
-        json.loads(line) for line in answers.replace("}{", "}\n{").splitlines()
-    )
-    assert accepted["status"] == by_template["status"] == "pending"
-    assert by_template["warnings"] == []
+    assert [one["status"] for one in accepted] == ["pending"] * 5
+    assert not any(one["warnings"] for one in accepted)
     assert listed["results"][-1]["reference"].startswith("make run")
+    assert [end["status"] for end in ends] == ["success"] * 5
+    # The imitation of the SMS provider reports as the real one does.
+    assert ends[2]["feedback"] == "delivered"
+    for arrived in ("您的验证码是482913", "**构建** 已通过", "Disk is 95 % full"):
+        assert arrived in page
+
+
+def _end_of(running: "Embedded", message_id: str, token: str) -> dict:
+    """The message when it is through, and its provider has reported if that is to come."""
+    url = f"http://127.0.0.1:{running.port}/api/v1/messages/{message_id}"
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
+
+    def through() -> dict | None:
+        message = json.loads(urllib.request.urlopen(request, timeout=10).read())
+        is_reported = message["channel"] != "sms" or message["feedback"]
+        return message if message["status"] == "success" and is_reported else None
+
+    until(through, seconds=30, what="the message")
+    found = through()
+    assert found is not None
+    return found
 
 
 def test_an_uploaded_file_arrives_in_the_mailbox(tmp_path):
@@ -143,7 +168,7 @@ def test_an_uploaded_file_arrives_in_the_mailbox(tmp_path):
 def test_a_chat_arrives_on_the_phone_at_every_start(tmp_path):
     def send():
         done = subprocess.run(
-            [sys.executable, "manage.py", "test_sender", "local-chat", "--to", "local-chat"],
+            [sys.executable, "manage.py", "test_sender", "ops-chat", "--to", "ops-chat"],
             cwd=ROOT,
             env={"PATH": os.environ["PATH"], "ENV_FILE": str(tmp_path / "embedded.env")},
             capture_output=True,
@@ -164,7 +189,7 @@ def test_a_chat_arrives_on_the_phone_at_every_start(tmp_path):
         assert took < 3
 
     # Each start has its imitation on another port, and what arrived before is kept.
-    assert page.count("Test of sender local-chat") == 2
+    assert page.count("Test of sender ops-chat") == 2
 
 
 def test_a_second_start_keeps_key_password_and_messages(tmp_path):

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 from django.test import RequestFactory
+from django.urls import get_resolver
 
 from core.ids import uuid7
 from messaging.channels.base import Outbound
@@ -18,6 +19,8 @@ from notification_platform.embedded.local_senders import LOCAL_SENDERS, usable
 
 @pytest.fixture
 def folder(settings, tmp_path):
+    # Routes are made once: those of an installation without a phone, as all other tests have it.
+    assert get_resolver().url_patterns
     settings.PHONE_DIR = str(tmp_path / "phone")
     (tmp_path / "phone").mkdir()
     return tmp_path / "phone"
@@ -47,14 +50,16 @@ def started(settings, tmp_path, folder):
 
 
 def start(tmp_path, running):
-    return first_data.make(tmp_path / "access.json", mailbox_port=2525, providers=running.senders)
+    return first_data.make(
+        tmp_path / "access.json", port=8000, mailbox_port=2525, providers=running.senders
+    )
 
 
 @pytest.mark.django_db
 def test_a_chat_arrives_on_the_phone(started, tmp_path):
     start(tmp_path, started)
-    sender = Sender.objects.get(name="local-chat")
-    content = TextContent(to=[("", "local-chat")], subject="发布完成", text="已上线 & <b>live</b>")
+    sender = Sender.objects.get(name="ops-chat")
+    content = TextContent(to=[("", "ops-chat")], subject="发布完成", text="已上线 & <b>live</b>")
 
     ADAPTERS[sender.adapter](sender.account()).send(Outbound(str(uuid4()), "<m@x>", content))
 
@@ -79,7 +84,7 @@ def test_each_adapter_of_the_platform_has_a_local_sender(started, tmp_path):
 @pytest.mark.django_db
 def test_senders_follow_the_ports_of_the_next_start(started, tmp_path, folder):
     start(tmp_path, started)
-    before = Sender.objects.get(name="local-chat").account()
+    before = Sender.objects.get(name="ops-chat").account()
 
     again = parts.start_providers(folder)
     try:
@@ -87,7 +92,7 @@ def test_senders_follow_the_ports_of_the_next_start(started, tmp_path, folder):
     finally:
         again.stop()
 
-    after = Sender.objects.get(name="local-chat").account()
+    after = Sender.objects.get(name="ops-chat").account()
     assert before.sender_id == after.sender_id
     assert before.credentials != after.credentials
 
