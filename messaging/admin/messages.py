@@ -1,10 +1,12 @@
+import json
 from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import QuerySet, TextField
 from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Coalesce, Substr
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils import timezone
@@ -105,10 +107,12 @@ class MessageAdmin(attachments.AttachmentsMixin, CancelMixin, ResendMixin, ReadO
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Message]:
-        # Contents may be large; lists need their subject only.
-        rows = (
-            super().get_queryset(request).annotate(subject_=KeyTextTransform("subject", "content"))
-        )
+        # Contents may be large; lists need their subject only, or how they begin.
+        text = TextField()
+        beginning = Substr(KeyTextTransform("text", "content"), 1, 80, output_field=text)
+        subject = KeyTextTransform("subject", "content", output_field=text)
+        shown = Coalesce(subject, beginning, output_field=text)
+        rows = super().get_queryset(request).annotate(subject_=shown)
         return rows.defer("content", "metadata", "tags")
 
     def search(self, queryset: QuerySet[Any], text: str) -> QuerySet[Any]:
@@ -243,6 +247,7 @@ class MessageAdmin(attachments.AttachmentsMixin, CancelMixin, ResendMixin, ReadO
             "events": message.events.select_related("actor").order_by("at"),
             "has_html": bool(message.content.get("html")),
             "text": message.content.get("text", ""),
+            "provider_facts": _provider_facts(message.content),
         }
 
     def get_urls(self) -> list[URLPattern]:
@@ -258,3 +263,19 @@ class MessageAdmin(attachments.AttachmentsMixin, CancelMixin, ResendMixin, ReadO
         if message is None:
             raise Http404
         return untrusted_html(message.content.get("html", ""))
+
+
+def _provider_facts(content: dict[str, Any]) -> list[tuple[str, str]]:
+    """What went into a provider's own template, and what else its message has."""
+    facts = [
+        (gettext("Provider's template"), content.get("template_id", "")),
+        (gettext("Kind"), content.get("kind", "") or content.get("format", "")),
+        (gettext("Signature"), content.get("signature", "")),
+        (gettext("Segments"), str(content.get("segments", ""))),
+        *content.get("parameters", {}).items(),
+        *(
+            (name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+            for name, value in content.get("details", {}).items()
+        ),
+    ]
+    return [(name, value) for name, value in facts if value]

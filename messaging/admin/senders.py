@@ -150,8 +150,10 @@ class SenderAdmin(ModelAdmin):
         # Who may only look sees no fields of the adapter: they are fields of the form.
         may_write = self.has_change_permission(request, obj) or obj is None
         account = field_rows(adapter, stored=stored) if may_write else []
+        is_email = adapter is None or adapter.channel == ChannelChoices.EMAIL
+        identity = [("from_address", "from_name")] if is_email else []
         return [
-            (None, {"fields": ["name", ("from_address", "from_name"), ("channel", "adapter")]}),
+            (None, {"fields": ["name", *identity, ("channel", "adapter")]}),
             *([(_("Account"), {"fields": account})] if account else []),
             (_("Choice"), {"fields": ["is_active", ("priority", "weight"), "applications"]}),
             (_("Limits"), {"fields": LIMITS}),
