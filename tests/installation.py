@@ -22,7 +22,8 @@ import psycopg
 from tests.environment import DEFAULTS
 from tests.imitations.ports import free_port
 
-CELERY = ("celery", "-A", "notification_platform")
+APP = "notification_platform"
+CELERY = ("celery", "-A", APP)
 ROOT = Path(__file__).resolve().parent.parent
 # For an end in good order; after it a process is killed.
 PATIENCE = 20.0
@@ -90,8 +91,10 @@ class Installation:
         extra = {"PROMETHEUS_MULTIPROC_DIR": str(metrics)} | extra
         self.start("web", *command, "notification_platform.wsgi", **extra)
 
-    def start_worker(self, name: str = "worker", *, pool: str = "prefork", **extra: str) -> None:
-        self.start(name, *CELERY, "worker", "-P", pool, "-c", "2", **extra)
+    def start_worker(
+        self, name: str = "worker", *, pool: str = "prefork", app: str = APP, **extra: str
+    ) -> None:
+        self.start(name, "celery", "-A", app, "worker", "-P", pool, "-c", "2", **extra)
 
     def start_beat(self, name: str = "beat") -> None:
         self.start(name, *CELERY, "beat")

@@ -22,6 +22,7 @@ class Request:
     policy: str
     words: str
     at: float
+    to: str = ""
 
     @property
     def is_accepted(self) -> bool:
@@ -31,6 +32,8 @@ class Request:
 class Clients:
     """Sends through the HTTP API from a few threads. Every request ends up in `requests`, whatever
     became of it; none is sent twice."""
+
+    path = "/api/v1/messages/email/send"
 
     def __init__(self, installation: Installation, *, threads: int = 8) -> None:
         self.installation = installation
@@ -80,16 +83,19 @@ class Clients:
             future.result()
 
     def _submit(self, fields: dict[str, Any]) -> Future[Request]:
-        return self._pool.submit(self._ask, f"ref-{next(self._numbers)}", fields)
+        return self._pool.submit(self._ask, next(self._numbers), fields)
 
-    def _ask(self, reference: str, fields: dict[str, Any]) -> Request:
-        body = {
-            "to": f"{reference}@example.com",
-            "subject": f"Fault {reference}",
+    def body_of(self, number: int) -> dict[str, Any]:
+        """Of the message with that number; nobody gets two."""
+        return {
+            "to": f"ref-{number}@example.com",
+            "subject": f"Fault ref-{number}",
             "content": "<p>Hi</p>",
-            "reference": reference,
-            **fields,
         }
+
+    def _ask(self, number: int, fields: dict[str, Any]) -> Request:
+        reference = f"ref-{number}"
+        body = {**self.body_of(number), "reference": reference, **fields}
         status, message_id, words = 0, "", ""
         try:
             for _ in range(2):
@@ -103,7 +109,9 @@ class Clients:
             # An answer that stopped half-way: as good as none.
             words = f"{type(error).__name__}: {error}"
         policy = str(fields.get("policy", "at_least_once"))
-        request = Request(reference, status, message_id, policy, words, time.time())
+        request = Request(
+            *(reference, status, message_id, policy, words, time.time()), to=str(body["to"])
+        )
         with self._lock:
             self.requests.append(request)
         return request
@@ -113,8 +121,7 @@ class Clients:
         try:
             if not self._token:
                 self._token = self.installation.token()
-            path = "/api/v1/messages/email/send"
-            answer = self.installation.call(path, body, token=self._token, timeout=30)
+            answer = self.installation.call(self.path, body, token=self._token, timeout=30)
             return 202, str(answer["id"]), ""
         except urllib.error.HTTPError as error:
             with error:

@@ -1,12 +1,14 @@
 """Waits until a fleet is quiet and gathers what its verifier judges."""
 
 import time
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from tests.faults.clients import Clients
 from tests.faults.fleet import Fleet
+from tests.faults.ledger import Copy
 from tests.faults.verifier import (
     Allowed,
     AttemptRow,
@@ -69,13 +71,23 @@ def gather(fleet: Fleet, clients: Clients) -> Evidence:
     )
     return Evidence(
         requests=list(clients.requests),
-        copies=fleet.copies.copies,
+        copies=copies_of(fleet, clients),
         rows=[Row(str(row[0]), *row[1:]) for row in rows],
         attempts=[AttemptRow(str(row[0]), str(row[1]), *row[2:]) for row in attempts],
         moves=[Move(str(row[0]), *row[1:]) for row in moves],
         quotas=[_quota(row) for row in fleet.query(_QUOTAS)],
         now=now,
     )
+
+
+def copies_of(fleet: Fleet, clients: Clients) -> list[Copy]:
+    """All that were taken. A provider that is told no id of a message knows to whom it went, and
+    the clients know which one that was."""
+    ids = {request.to: request.message_id for request in clients.accepted()}
+    return [
+        copy if copy.message_id else replace(copy, message_id=ids.get(copy.recipients[0], ""))
+        for copy in fleet.copies.copies
+    ]
 
 
 _QUOTAS = """

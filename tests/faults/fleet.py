@@ -13,10 +13,11 @@ from tests.faults.accounts import PASSWORD, HttpAccount, SmtpAccount, make_certi
 from tests.faults.clients import Clients
 from tests.faults.ledger import CopyLedger
 from tests.faults.services import Postgres, RabbitMq, Redis
+from tests.faults.sms import SmsAccount, adding_template
 from tests.flows.production import with_port
 from tests.imitations.http_provider import SECRET
 from tests.imitations.tcp_proxy import TcpProxy
-from tests.installation import Installation, until
+from tests.installation import APP, Installation, until
 
 # Every change of a status, as the database saw it; `tests.faults.verifier` reads it.
 _WATCH = """
@@ -52,8 +53,8 @@ UPDATE messaging_sender SET failures = 0, benched_until = NULL, last_failure_kin
 
 
 class Fleet(Installation):
-    """gunicorn, workers and beats; three SMTP accounts and one at Postmark, which is switched off
-    until a test asks for it. Use as a context manager."""
+    """gunicorn, workers and beats; three SMTP accounts, and two that are switched off until a test
+    asks for them: at Postmark, and for SMS at Aliyun. Use as a context manager."""
 
     def __init__(self, *, folder: Path, seed: int = 0) -> None:
         self.postgres, self.rabbitmq, self.redis = Postgres(), RabbitMq(), Redis()
@@ -67,7 +68,12 @@ class Fleet(Installation):
             SmtpAccount("tls-2", self.copies, certificates=certificates, seed=seed),
         ]
         self.postmark = HttpAccount("postmark", self.copies)
-        self.providers: list[SmtpAccount | HttpAccount] = [*self.accounts, self.postmark]
+        self.aliyun = SmsAccount("aliyun", self.copies)
+        self.providers: list[SmtpAccount | HttpAccount | SmsAccount] = [
+            *self.accounts,
+            self.postmark,
+            self.aliyun,
+        ]
         self.mail_line: TcpProxy
         self._open: list[Any] = []
         super().__init__(
@@ -121,6 +127,9 @@ class Fleet(Installation):
             lines.append(_adding(account.name, "smtp", options, {"password": PASSWORD}))
         options = {"backend": "postmark", "api_url": self.postmark.url}
         lines.append(_adding("postmark", "anymail", options, {"server_token": SECRET}))
+        options, credentials = self.aliyun.account()
+        lines.append(_adding("aliyun", "aliyun_sms", options, credentials, channel="sms"))
+        lines.append(adding_template(self.folder))
         self.manage("shell", "-c", "\n".join(lines))
 
     def __exit__(self, *_: object) -> None:
@@ -135,9 +144,9 @@ class Fleet(Installation):
         for service in (self.rabbitmq, self.postgres, self.redis):
             service.remove()
 
-    def reset(self, **extra: str) -> None:
-        """Everything is there, well, idle and empty, and no worker remembers anything. `extra` is
-        added to the worker's environment."""
+    def reset(self, *, app: str = APP, **extra: str) -> None:
+        """Everything is there, well, idle and empty, and no worker remembers anything. The worker
+        is one of `app`; `extra` is added to its environment."""
         for name in [name for name in self.processes if name.startswith("worker")]:
             self.kill(name)
         self.end_orphans()
@@ -157,7 +166,7 @@ class Fleet(Installation):
             self.start_web()
         if "beat" not in self.processes:
             self.start_beat()
-        self.start_worker(**extra)
+        self.start_worker(app=app, **extra)
         until(lambda: self.status_of("/health/ready") == 200, seconds=60, what="ready")
 
     def slow_down(self, seconds: float) -> None:
@@ -219,8 +228,16 @@ class Fleet(Installation):
         clients.stop()
 
 
-def _adding(name: str, adapter: str, options: dict[str, Any], credentials: dict[str, str]) -> str:
+def _adding(
+    name: str,
+    adapter: str,
+    options: dict[str, Any],
+    credentials: dict[str, str],
+    *,
+    channel: str = "email",
+) -> str:
+    from_address = "noreply@example.com" if channel == "email" else ""
     return (
-        f"save_sender(Sender(name={name!r}, channel='email', adapter={adapter!r}, "
-        f"from_address='noreply@example.com', options={options!r}), credentials={credentials!r})"
+        f"save_sender(Sender(name={name!r}, channel={channel!r}, adapter={adapter!r}, "
+        f"from_address={from_address!r}, options={options!r}), credentials={credentials!r})"
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Copy:
+    # Empty: the provider is told none.
     message_id: str
     attempt_id: str
     recipients: tuple[str, ...]

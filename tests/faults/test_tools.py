@@ -4,15 +4,20 @@ import smtplib
 import socket
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 
+from messaging.channels.aliyun_sms import AliyunSms
+from messaging.channels.base import DeliveryError, Handed, Outbound, OutcomeUnknown, Standing
 from tests.faults.accounts import PASSWORD, HttpAccount, SmtpAccount
 from tests.faults.ledger import CopyLedger
+from tests.faults.sms import SmsAccount
 from tests.imitations.http_provider import SECRET
 from tests.imitations.tcp_proxy import TcpProxy
+from tests.messaging.channels.aliyun import NUMBER, sms_account, sms_content
 
 MAIL = b"Message-ID: <m-1@example.com>\r\nX-Notification-Attempt: a-1\r\n\r\nHi"
 
@@ -211,3 +216,37 @@ def test_an_http_account_records_what_it_took(illness, copies):
 
     taken = [(copy.message_id, copy.attempt_id) for copy in account.ledger.copies]
     assert taken == [("m-1", "a-1")] * (1 + copies)
+
+
+@pytest.mark.parametrize("is_taken", [True, False])
+def test_an_sms_account_records_what_it_took_and_loses_no_answer_of_who_asks(is_taken):
+    now = datetime.now(UTC)
+    with SmsAccount("aliyun", CopyLedger()) as account:
+        adapter = AliyunSms(sms_account(account))
+        adapter.send(Outbound("a-1", "<m-1@example.com>", sms_content()))
+        account.lose_answer(is_taken=is_taken)
+
+        known = adapter.look_up(Handed("a-1", NUMBER, now))
+        with pytest.raises(OutcomeUnknown):
+            adapter.send(Outbound("a-2", "<m-2@example.com>", sms_content()))
+
+        adapter.close()
+
+    assert known.standing is Standing.TAKEN
+    taken = [(copy.attempt_id, copy.is_answered) for copy in account.ledger.copies]
+    assert taken == [("a-1", True), ("a-2", False)][: 1 + is_taken]
+    assert {copy.recipients for copy in account.ledger.copies} == {(NUMBER,)}
+
+
+def test_an_sms_account_that_never_knows_says_so_until_it_is_well():
+    handed = Handed("a-1", NUMBER, datetime.now(UTC) - timedelta(minutes=2))
+    with SmsAccount("aliyun", CopyLedger()) as account:
+        adapter = AliyunSms(sms_account(account))
+        account.is_mute = True
+        with pytest.raises(DeliveryError):
+            adapter.look_up(handed)
+
+        account.get_well()
+
+        assert adapter.look_up(handed).standing is Standing.ABSENT
+        adapter.close()
