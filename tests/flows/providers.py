@@ -67,20 +67,16 @@ class Wecom(WecomServer):
         self.members |= {f"member{n}" for n in range(100)}
         self.robots = {OPERATIONS: "Operations", BUILDS: "Builds"}
         self.codes: defaultdict[str, list[int]] = defaultdict(list)
-        self.invalidations = 0
         self.asked_by: set[int] = set()
 
     def answer(self, asked: Asked) -> Answer:
         answer = super().answer(asked)
         if asked.path.endswith("/send"):
             self.codes[asked.query.get("key", "")].append(json.loads(answer.body)["errcode"])
+        if asked.path.endswith("/message/send"):
             # A thread serves a connection.
             self.asked_by.add(threading.get_ident())
         return answer
-
-    def invalidate_tokens(self) -> None:
-        self.invalidations += 1
-        super().invalidate_tokens()
 
     def a_minute_passes(self) -> None:
         self.clock.ahead += 60
@@ -97,8 +93,3 @@ class Official(OfficialServer):
         self.followers |= {f"oMember-Follows_WeChat{n:06d}" for n in range(100)}
         fields: Any = ("character_string1", "thing2", "amount3", "time4")
         self.templates["TM_ORDER_PAID"] = fields
-        self.invalidations = 0
-
-    def invalidate_tokens(self) -> None:
-        self.invalidations += 1
-        super().invalidate_tokens()
