@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.flows.channels import Channels
 from tests.flows.production import Production
 
 HERE = Path(__file__).parent
@@ -23,9 +24,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="module")
 def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
     """gunicorn, a Celery worker and beat as processes, on PostgreSQL, RabbitMQ and Redis."""
+    with Production(folder=tmp_path_factory.mktemp("production"), **services()) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def channels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Channels]:
+    """The same for SMS, WeChat and chats, against imitations of their providers."""
+    with Channels(folder=tmp_path_factory.mktemp("channels"), **services()) as running:
+        yield running
+
+
+def services() -> dict[str, str]:
+    """Their URLs. Skips the test where one is missing."""
     missing = [name for name in SERVICES if not os.environ.get(name)]
     if missing:
         pytest.skip(f"needs {', '.join(missing)}; `make test` finds them")
-    urls = {name.removeprefix("TEST_").lower(): os.environ[name] for name in SERVICES}
-    with Production(folder=tmp_path_factory.mktemp("production"), **urls) as running:
-        yield running
+    return {name.removeprefix("TEST_").lower(): os.environ[name] for name in SERVICES}

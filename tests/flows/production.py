@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from django.conf import settings
 from kombu import Connection
 
 from tests.imitations.mail_catcher import MailCatcher
@@ -63,15 +64,19 @@ class Production(Installation):
         self.mail.stop()
         self.broker_proxy.stop()
         self.drop()
-        with Connection(self.rabbitmq_url) as broker:
-            channel: Any = broker.default_channel
-            queues = ("email.high", "email.normal", "email.bulk", "housekeeping", "webhooks")
-            for queue in queues:
-                channel.queue_delete(f"{self.database}.{queue}")
-            channel.exchange_delete(self.database)
+        remove_queues(self.rabbitmq_url, prefix=self.database)
 
     def kill_worker(self) -> None:
         self.kill("worker")
+
+
+def remove_queues(broker_url: str, *, prefix: str) -> None:
+    """Those of every channel, and what they are bound to."""
+    with Connection(broker_url) as broker:
+        channel: Any = broker.default_channel
+        for name in settings.QUEUE_NAMES:
+            channel.queue_delete(prefix + name.removeprefix(settings.QUEUE_PREFIX))
+        channel.exchange_delete(prefix)
 
 
 def with_port(url: str, port: int) -> str:
