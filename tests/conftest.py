@@ -19,12 +19,15 @@ from tests.fakes import FAKES, FakeEmail
 
 # Slow, and the database is no part of what they show, or not much: of the suite's two runs these
 # are in one.
-WITH_POSTGRESQL = ("tests/browser/", "tests/api/test_naughty")
+WITH_POSTGRESQL = (
+    *("tests/browser/", "tests/api/test_naughty"),
+    "tests/messaging/test_state_machine.py",
+)
 WITH_SQLITE = (
     *("tests/bench/", "tests/test_architecture.py"),
     *(f"tests/templates_app/test_{name}.py" for name in ("hostile", "safe_places", "language")),
     *("tests/templates_app/test_markup.py", "tests/limits/test_tallies.py"),
-    *("tests/messaging/channels/test_mime", "tests/messaging/channels/test_crash_points.py"),
+    *("tests/messaging/channels/", "tests/deployment/"),
 )
 ELSEWHERE = {"sqlite": WITH_POSTGRESQL, "postgresql": WITH_SQLITE}
 

@@ -124,14 +124,14 @@ def _end_of(running: "Embedded", message_id: str, token: str) -> dict:
     url = f"http://127.0.0.1:{running.port}/api/v1/messages/{message_id}"
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
 
-    def through() -> dict | None:
-        message = json.loads(urllib.request.urlopen(request, timeout=10).read())
-        is_reported = message["channel"] != "sms" or message["feedback"]
-        return message if message["status"] == "success" and is_reported else None
+    found: dict = {}
 
-    until(through, seconds=30, what="the message")
-    found = through()
-    assert found is not None
+    def is_through() -> bool:
+        found.update(json.loads(urllib.request.urlopen(request, timeout=10).read()))
+        is_reported = found["channel"] != "sms" or found["feedback"]
+        return found["status"] == "success" and bool(is_reported)
+
+    until(is_through, seconds=30, what="through")
     return found
 
 
