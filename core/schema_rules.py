@@ -20,7 +20,8 @@ def tighten_object(schema: dict[str, Any], serializer: object) -> dict[str, Any]
 def is_something_required(serializer: Any) -> bool:
     """Whether its conditions ask for a field, though none is required alone."""
     conditions = getattr(serializer, "schema_conditions", {})
-    return any("required" in choice for choice in conditions.get("oneOf", ()))
+    choices = [*conditions.get("oneOf", ()), *conditions.get("anyOf", ())]
+    return any("required" in choice for choice in choices)
 
 
 def tighten_field(schema: dict[str, Any], field: Any) -> None:

@@ -16,11 +16,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
 from tests.browser import chromium
+from tests.environment import DEFAULTS
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCAL = {
@@ -43,10 +44,30 @@ def main(arguments: list[str]) -> int:
             if title != "SQLite" and not database:
                 continue
             print(f"\n=== The suite on {title} ===", flush=True)
-            results.append(
-                (title, run_pytest(arguments, {**environment, "DATABASE_URL": database}))
-            )
+            with installed(database) as template:
+                told = {"DATABASE_URL": database, "SUITE_TEMPLATE": template}
+                results.append((title, run_pytest(arguments, environment | told)))
     return report(results, services, time.monotonic() - started)
+
+
+@contextmanager
+def installed(url: str) -> Iterator[str]:
+    """The name of a database with all tables in it, which those of installations are copies of:
+    to migrate each takes ten seconds. Empty without a server."""
+    if not url:
+        yield ""
+        return
+    name = f"noti_suite_{os.getpid()}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+        try:
+            its_url = urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+            environment = {**os.environ, **DEFAULTS, "DATABASE_URL": its_url}
+            command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
+            subprocess.run(command, cwd=ROOT, env=environment, check=True)
+            yield name
+        finally:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 def run_pytest(arguments: list[str], environment: dict[str, str]) -> int:
@@ -60,7 +81,9 @@ def run_pytest(arguments: list[str], environment: dict[str, str]) -> int:
     # By file, so that flows and faults start their processes once: with pytest 9.2 `loadgroup` of
     # xdist 3.8 groups nothing. As they come: sorted by their number of tests, the one that fuzzes
     # for minutes would begin when all others are through.
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile"]
+    # Flows and faults wait more than they work: a third worker does something meanwhile.
+    workers = "3" if environment["SUITE_RUN"] == "postgresql" else "2"
+    command = [sys.executable, "-m", "pytest", "-q", "-n", workers, "--dist", "loadfile"]
     command += ["--no-loadscope-reorder", *arguments]
     status = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
     # 5: nothing was chosen, as with -k for one database's tests.
