@@ -20,7 +20,7 @@ from tests.fakes import FAKES, FakeEmail
 # Slow, and the database is no part of what they show, or not much: of the suite's two runs these
 # are in one.
 WITH_POSTGRESQL = (
-    *("tests/browser/", "tests/api/test_naughty"),
+    *("tests/browser/", "tests/api/"),
     "tests/messaging/test_state_machine.py",
 )
 WITH_SQLITE = (
