@@ -145,7 +145,7 @@ def filter_failure(context: Any, failure: Any, case: Any, response: Any) -> bool
     errors = [(error["pointer"], error["code"]) for error in problem.get("errors", ())]
     is_wechat = case.path.endswith("/wechat/send")
     return not errors or not all(
-        (is_wechat and pointer.split("/")[1] in _OF_WECHAT) or _is_known(pointer, code)
+        (is_wechat and pointer[1:].partition("/")[0] in _OF_WECHAT) or _is_known(pointer, code)
         for pointer, code in errors
     )
 
