@@ -9,7 +9,10 @@ from messaging.channels import apprise_http, http_api
 from messaging.channels.apprise_chat import AppriseChat
 from messaging.channels.base import DeliveryError
 from messaging.channels.content import TextContent
-from tests.messaging.channels.http_contract import SHORT, account_of, outbound_of
+from tests.messaging.channels.http_contract import account_of, outbound_of
+
+# Seconds: long enough for who answers on a busy machine.
+SOON = 1.5
 
 TOKEN = "tk_0123456789abcdefghijklmnopqrs"
 GOTIFY = "AbCdEfGhIjKlMn1"
@@ -17,8 +20,8 @@ TEXT = TextContent(to=[("", "team")], subject="发布完成", text="Version 2.1 
 
 
 def shorten_deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_api, "TIMEOUT", (SHORT, SHORT))
-    monkeypatch.setattr(http_api, "ANSWER_SECONDS", SHORT)
+    monkeypatch.setattr(http_api, "TIMEOUT", (SOON, SOON))
+    monkeypatch.setattr(http_api, "ANSWER_SECONDS", SOON)
 
 
 def allow(monkeypatch: pytest.MonkeyPatch, *networks: str) -> None:

@@ -26,7 +26,7 @@ from messaging.channels.base import (
 from notification_platform.embedded.providers.server import Act, Answer
 from tests.imitations.ports import free_port
 
-SHORT = 0.3
+SHORT, LONG = 0.3, 10.0
 
 
 def account_of(
@@ -66,9 +66,10 @@ class HttpContract:
         raise NotImplementedError
 
     @pytest.fixture(autouse=True)
-    def short_deadlines(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(http_api, "TIMEOUT", (SHORT, SHORT))
-        monkeypatch.setattr(http_api, "ANSWER_SECONDS", SHORT)
+    def long_deadlines(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Whoever answers is not late because the machine is busy."""
+        monkeypatch.setattr(http_api, "TIMEOUT", (LONG, LONG))
+        monkeypatch.setattr(http_api, "ANSWER_SECONDS", LONG)
 
     @pytest.fixture(autouse=True)
     def closing(self, adapter: ChannelAdapter) -> Iterator[None]:
@@ -90,13 +91,17 @@ class HttpContract:
         assert bool(receipt.provider_message_id) == self.GIVES_IDS
 
     @pytest.mark.parametrize("act", list(Act))
-    def test_without_an_answer_nobody_knows(self, provider, adapter, outbound, act):
+    def test_without_an_answer_nobody_knows(self, provider, adapter, outbound, act, monkeypatch):
         adapter.send(outbound)
         provider.lose.append(act)
-        began = time.monotonic()
-        assert isinstance(self.failure(adapter, self.another(outbound)), OutcomeUnknown)
 
-        assert time.monotonic() - began < 10 * SHORT
+        with monkeypatch.context() as impatient:
+            impatient.setattr(http_api, "TIMEOUT", (SHORT, SHORT))
+            impatient.setattr(http_api, "ANSWER_SECONDS", SHORT)
+            began = time.monotonic()
+            assert isinstance(self.failure(adapter, self.another(outbound)), OutcomeUnknown)
+
+        assert time.monotonic() - began < LONG
         assert self.taken(provider) == 2
         adapter.send(self.another(outbound))
         assert self.taken(provider) == 3

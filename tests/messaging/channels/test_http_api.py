@@ -12,7 +12,7 @@ from messaging.channels import http_api
 from messaging.channels.base import OutcomeUnknown
 from messaging.channels.http_api import HttpApi
 
-SHORT = 0.3
+SHORT = 1.0
 
 
 @contextmanager
