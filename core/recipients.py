@@ -8,9 +8,11 @@ from core.vocabulary import Channel
 
 # Members of WeChat Work have at most 64 of these; see its page on members.
 _MEMBER = r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}"
+# Before the name of a sender that posts to one group.
+ROBOT = "robot:"
 SENDER_NAME = r"[A-Za-z0-9_-]{1,60}"
 FORMS: dict[str, str] = {
-    Channel.WECHAT: rf"@all|party:[0-9]{{1,10}}|tag:[0-9]{{1,10}}|robot:{SENDER_NAME}|{_MEMBER}",
+    Channel.WECHAT: rf"@all|party:[0-9]{{1,10}}|tag:[0-9]{{1,10}}|{ROBOT}{SENDER_NAME}|{_MEMBER}",
     # An OpenID has 28.
     Channel.WECHAT_OFFICIAL: "[A-Za-z0-9_-]{6,64}",
     Channel.CHAT: SENDER_NAME,

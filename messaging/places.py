@@ -6,12 +6,11 @@ from typing import Any
 from django.db.models import Q
 
 from core.errors import Code, DomainError, FieldError
+from core.recipients import ROBOT
 from core.vocabulary import Channel
 from messaging.channels.registry import is_named
 from messaging.channels.simulator import is_simulated
 from messaging.models import Sender
-
-ROBOT = "robot:"
 
 
 def named_by(channel: str, content: Mapping[str, Any]) -> str:

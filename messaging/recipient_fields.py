@@ -9,14 +9,13 @@ from rest_framework import serializers
 from accounts.authentication import Caller
 from core.addresses import InvalidAddress, parse_address
 from core.numbers import InvalidNumber, parse_number
-from core.recipients import FORMS, parse_recipient
+from core.recipients import FORMS, ROBOT, parse_recipient
 from core.serializers import StrictCharField
 from core.vocabulary import Channel
 from messaging.channels.content import Person
 from messaging.channels.simulator import is_simulated
 
 MAX_MEMBERS = 1000
-ROBOT = "robot:"
 _SIMULATED = (
     r"(delivered|bounce|complaint|slow|unknown|tempfail-[1-9])(\+[A-Za-z0-9-]+)?@simulator\.invalid"
 )

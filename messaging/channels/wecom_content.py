@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from core.recipients import ROBOT
 from messaging.channels.base import Misfit
 from messaging.channels.content import TextContent
 
-ROBOT = "robot:"
 PARTY = "party:"
 TAG = "tag:"
 EVERYBODY = "@all"

@@ -8,6 +8,7 @@ from rest_framework import serializers
 from core.serializers import StrictBooleanField, StrictCharField, StrictSerializer
 from core.vocabulary import Channel
 from messaging.channels.content import TemplatedContent, TextContent
+from messaging.channels.wecom_content import OF_APPLICATIONS
 from messaging.fields import LineField
 from messaging.recipient_fields import (
     MembersField,
@@ -89,11 +90,8 @@ class ArticleRequest(StrictSerializer):
     picurl = UrlField(required=False, max_length=MAX_URL)
 
 
-# Robots take the first two only.
-CARD_TYPES = (
-    *("text_notice", "news_notice", "button_interaction"),
-    *("vote_interaction", "multiple_interaction"),
-)
+# Of robots, the adapter knows, not all.
+CARD_TYPES = OF_APPLICATIONS.cards
 
 
 @extend_schema_field(

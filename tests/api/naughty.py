@@ -31,13 +31,13 @@ def every_string() -> Iterator[str]:
 
 
 def share_of(number: int, *, fields: int = 3) -> list[str]:
-    """A share of them, for the field of this number among so many of a route: together they see all
-    of them, or most, each of them a third to a twelfth. Every one for every field takes minutes:
+    """A share of them, for the field of this number among so many of a route: they see all of them
+    together, each of them a third to an eighth. Every one for every field takes minutes:
     NAUGHTY=all."""
     found = list(every_string())
     if os.environ.get("NAUGHTY") == "all":
         return found
-    step = max(3, min(12, fields))
+    step = max(3, min(8, fields))
     # The longest cost seconds each: once for each route.
     return [text for text in found[number % step :: step] if number < step or len(text) <= 20_000]
 

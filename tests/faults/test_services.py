@@ -54,7 +54,6 @@ def test_a_broker_that_is_killed_and_comes_back_delays_and_loses_nothing(fleet, 
     assert verdict.duplicates == 0
 
 
-@pytest.mark.faults
 def test_purged_queues_lose_hints_and_no_message(fleet, clients):
     verdict = under_load(fleet, clients, lambda: purge_a_few_times(fleet))
 
@@ -67,7 +66,6 @@ def purge_a_few_times(fleet: Fleet) -> None:
         fleet.rabbitmq.purge(fleet.database)
 
 
-@pytest.mark.faults
 def test_a_broker_that_takes_nothing_delays_and_loses_nothing(fleet, clients):
     def alarm() -> None:
         fleet.rabbitmq.set_memory_alarm(True)

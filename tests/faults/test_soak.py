@@ -13,8 +13,8 @@ def seed() -> int:
     return int(os.environ.get("SOAK_SEED") or random.randrange(1_000_000))
 
 
-def test_a_minute_with_a_fault_every_15_seconds_loses_nothing(fleet: Fleet) -> None:
-    soak(fleet, seconds=60, every=15, seed=seed())
+def test_two_minutes_with_a_fault_every_15_seconds_lose_nothing(fleet: Fleet) -> None:
+    soak(fleet, seconds=120, every=15, seed=seed())
 
 
 @pytest.mark.faults

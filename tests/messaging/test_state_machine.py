@@ -333,7 +333,7 @@ def test_no_order_of_events_loses_a_message_or_sends_one_twice_unexplained():
     run_state_machine_as_test(
         Deliveries,
         settings=settings(
-            max_examples=40,
+            max_examples=80,
             stateful_step_count=40,
             deadline=None,
             # Making a failure smaller takes minutes here; add Phase.shrink to look into one.

@@ -8,14 +8,13 @@ from django.utils import timezone
 from core.addresses import InvalidAddress, parse_address
 from core.commands import PlainCommand
 from core.ids import uuid7
-from core.recipients import parse_recipient
+from core.recipients import ROBOT, parse_recipient
 from core.secrets import UnreadableSecret
 from core.vocabulary import Channel
 from messaging.channels.base import DeliveryError, Outbound
 from messaging.channels.content import KINDS, Content, EmailContent, TextContent
 from messaging.channels.registry import ADAPTERS, is_named
 from messaging.models import Sender
-from messaging.places import ROBOT
 from messaging.senders import probe_sender
 
 
