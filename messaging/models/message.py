@@ -132,6 +132,7 @@ class Message(models.Model):
     class Meta:
         verbose_name = _("message")
         verbose_name_plural = _("messages")
+        permissions = [("see_contents", _("Can see recipients and contents"))]
         constraints = [
             models.CheckConstraint(
                 name="message_is_leased_only_while_sending",

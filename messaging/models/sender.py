@@ -116,6 +116,7 @@ class Sender(Limited):
     class Meta:
         verbose_name = _("sender")
         verbose_name_plural = _("senders")
+        permissions = [("operate_sender", _("Can pause, resume, reset and test senders"))]
         ordering = ["channel", "-priority", "name"]
         constraints = [
             models.CheckConstraint(
