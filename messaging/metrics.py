@@ -20,11 +20,13 @@ ATTEMPTS = Counter(
 HAND_OVER_SECONDS = Histogram(
     "notifications_hand_over_seconds", "How long the provider took.", ["channel", "sender"]
 )
+# Of statistics too: `reporting` has a column for each.
+LATENCY_BOUNDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600, 86_400)
 LATENCY_SECONDS = Histogram(
     "notifications_latency_seconds",
     "From the 202 to the provider's yes.",
     ["channel", "lane"],
-    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600, 86_400),
+    buckets=LATENCY_BOUNDS,
 )
 FEEDBACK = Counter(
     "notifications_feedback", "What providers reported.", ["sender", "kind", "result"]
