@@ -72,7 +72,7 @@ Backlog = list[tuple[str, str, int, float]]
 
 
 class BacklogCollector(Collector):
-    """What waits, read from the rows: how many (counted up to `COUNT_LIMIT`) and the age of the oldest.
+    """What waits, read from the rows: how many, up to `COUNT_LIMIT`, and the age of the oldest.
 
     *Due* counts only what is due *now*, so a growing age means that workers do not work. What
     *waits for a sender* is looked at again and again, so it is due now and then: it has its own.
@@ -152,9 +152,7 @@ def _by_lane(which: str, *, since: str, limit: int) -> Backlog:
     return [(channel, lane, count, age) for channel, lane, count, age in found if count]
 
 
-def _count(
-    which: str, *values: str, since: str, limit: int = COUNT_LIMIT
-) -> tuple[int, float]:
+def _count(which: str, *values: str, since: str, limit: int = COUNT_LIMIT) -> tuple[int, float]:
     now, age = _NOW[connection.vendor], _AGE[connection.vendor]
     sql = _FOUND.format(which=which.format(now=now), since=since, age=age, limit=limit)
     with connection.cursor() as cursor:
