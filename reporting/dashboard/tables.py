@@ -63,7 +63,6 @@ def shares(tops: list[Top], period: Period, filter_name: str) -> list[dict[str, 
 def _share(top: Top, period: Period, filter_name: str, *, longest: int) -> dict[str, Any]:
     value = top.id if top.id is not None else top.key
     filters = {filter_name: value}
-    failed_url = messages_url(period, status="failed", **filters)
     return {
         "label": top.name or gettext("without"),
         "accepted": number(top.accepted),
