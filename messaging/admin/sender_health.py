@@ -122,7 +122,7 @@ class PoolList(ChangeList):
 def _quota_label(sender: Sender, use: Use) -> str:
     window = SenderWindow.Window(use.window).label
     if use.is_shared:
-        words = gettext("per %(window)s, with its group %(group)s")
+        words = gettext("per %(window)s, group %(group)s")
         return words % {"window": window, "group": sender.group}
     return gettext("per %(window)s") % {"window": window}
 

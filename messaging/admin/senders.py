@@ -52,9 +52,8 @@ NOTES = {
 class SenderAdmin(ModelAdmin):
     list_display = [
         *("name", "state", "last_hour", "quotas", "last_error"),
-        *("from_address", "adapter", "group", "priority", "weight"),
+        *("from_address", "adapter", "priority"),
     ]
-    list_select_related = ["group"]
     list_filter = ["is_active", "channel", "adapter", "group"]
     list_fullwidth = True
     search_fields = ["name", "from_address"]
