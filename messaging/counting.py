@@ -23,8 +23,8 @@ def count_span(application_id: int, since: datetime) -> Span:
     """For the application's page: by indexes, and no further than lists count."""
     accepted = Message.objects.filter(application=application_id, pk__gte=lowest_uuid7(since))
     failed = accepted.filter(status=Status.FAILED)
-    counts = [rows.values("pk")[: COUNT_LIMIT + 1].count() for rows in (accepted, failed)]
-    return Span(*(min(n, COUNT_LIMIT) for n in counts), is_more=max(counts) > COUNT_LIMIT)
+    all_, bad = (rows.values("pk")[: COUNT_LIMIT + 1].count() for rows in (accepted, failed))
+    return Span(min(all_, COUNT_LIMIT), min(bad, COUNT_LIMIT), is_more=all_ > COUNT_LIMIT)
 
 
 def letters_of(

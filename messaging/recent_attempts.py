@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import ceil
+from typing import NamedTuple
 
 from django.db import connection
 from django.db.models import Case, Count, F, IntegerField, Max, QuerySet, Value, When
@@ -89,22 +90,27 @@ class Slot:
     tally: Tally
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorClass:
-    """Failures of one kind: in our word, where in the call, the provider's code, and what it said
-    the last time."""
+class Which(NamedTuple):
+    """A kind of failures: in our word, where in the call, and the provider's code."""
 
     outcome: str
     kind: str
     phase: str
     code: str
-    count: int
-    last_at: datetime
-    words: str
 
     @property
     def outcome_words(self) -> str:
         return str(Outcome(self.outcome).label)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorClass:
+    """How many of them there were, and what the provider said the last time."""
+
+    which: Which
+    count: int
+    last_at: datetime
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +133,16 @@ def look_at(sender: Sender, *, since: datetime, now: datetime) -> Hour:
     """The hour of one sender in detail; `since` as `count_by_sender` says it. Three queries."""
     rows = Attempt.objects.filter(pk__gte=lowest_uuid7(since), sender=sender)
     slots = [Slot(now - HOUR + SLOT * i, Tally()) for i in range(SLOTS)]
-    found: dict[tuple[str, ...], tuple[int, datetime]] = {}
+    found: dict[Which, tuple[int, datetime]] = {}
     counted = rows.annotate(slot=_slot_of(slots), code=_code()).values_list(
         "slot", "outcome", "kind", "phase", "code"
     )
-    for slot, outcome, *rest, count, last_at in counted.annotate(Count("pk"), Max("started_at")):
-        slots[slot].tally.counts[outcome] += count
-        if outcome in FAILURES:
-            known, known_at = found.get((outcome, *rest), (0, last_at))
-            found[outcome, *rest] = (known + count, max(known_at, last_at))
+    for slot, *what, count, last_at in counted.annotate(Count("pk"), Max("started_at")):
+        which = Which(*what)
+        slots[slot].tally.counts[which.outcome] += count
+        if which.outcome in FAILURES:
+            known, known_at = found.get(which, (0, last_at))
+            found[which] = (known + count, max(known_at, last_at))
     return Hour(slots, _errors(rows, found), _latency(rows))
 
 
@@ -152,20 +159,18 @@ def _code() -> Case:
     return Case(When(outcome__in=FAILURES, then=F("provider_code")), default=Value(""))
 
 
-def _errors(
-    rows: QuerySet[Attempt], found: dict[tuple[str, ...], tuple[int, datetime]]
-) -> list[ErrorClass]:
+def _errors(rows: QuerySet[Attempt], found: dict[Which, tuple[int, datetime]]) -> list[ErrorClass]:
     """The commonest first."""
     if not found:
         return []
     said = ("outcome", "kind", "phase", "provider_code", "provider_words")
     newest = rows.filter(outcome__in=FAILURES).order_by("-pk").values_list(*said)[:DETAILED]
-    words: dict[tuple[str, ...], str] = {}
+    words: dict[Which, str] = {}
     for *which, said_then in newest:
-        words.setdefault(tuple(which), said_then)
+        words.setdefault(Which(*which), said_then)
     commonest = sorted(found.items(), key=lambda item: item[1], reverse=True)[:CLASSES]
     return [
-        ErrorClass(*which, count=count, last_at=last_at, words=words.get(which, ""))
+        ErrorClass(which, count, last_at, words.get(which, ""))
         for which, (count, last_at) in commonest
     ]
 

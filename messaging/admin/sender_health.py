@@ -26,7 +26,7 @@ SHOWN = (
     Outcome.UNKNOWN,
     Outcome.OPEN,
 )
-SHOWN_MOVES = 30
+SHOWN_MOVES = 12
 # Of the chart, in its own units.
 HEIGHT, STEP, WIDTH = 100.0, 10, 8
 

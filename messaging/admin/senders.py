@@ -52,7 +52,7 @@ NOTES = {
 class SenderAdmin(ModelAdmin):
     list_display = [
         *("name", "state", "last_hour", "quotas", "last_error"),
-        *("from_address", "adapter", "priority"),
+        *("from_address", "priority"),
     ]
     list_filter = ["is_active", "channel", "adapter", "group"]
     list_fullwidth = True
@@ -157,6 +157,7 @@ class SenderAdmin(ModelAdmin):
                 "may_operate": self.has_operate_permission(request, sender),
                 "messages_url": self._list_url(request, "message", sender),
                 "attempts_url": self._list_url(request, "attempt", sender),
+                "moves_url": self._list_url(request, "sendermove", sender),
                 "applications": sender.applications.all(),
                 "is_lost": senders.stored_secrets(sender) is None,
                 "is_silent": not hooks.takes_reports(sender) and sender.adapter not in BUILT_IN,

@@ -1,6 +1,6 @@
 """The suppression list: look, add, remove, take in and take out."""
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.conf import settings
@@ -20,7 +20,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget
 
-from accounts.models import Application
+from accounts.models import Application, User
 from core.addresses import InvalidAddress
 from core.labels import label
 from core.masking import mask_addresses
@@ -261,7 +261,7 @@ def _source(request: HttpRequest) -> str:
 def _record(request: HttpRequest, flag: int, words: str) -> None:
     """In the history of the list as a whole."""
     LogEntry.objects.create(
-        user_id=request.user.pk,
+        user=cast(User, request.user),
         content_type=ContentType.objects.get_for_model(Suppression),
         object_repr=str(Suppression._meta.verbose_name_plural)[:200],
         action_flag=flag,

@@ -205,7 +205,10 @@ class WebhookEndpointAdmin(ModelAdmin):
                 endpoint,
                 title=gettext("Call failed ones again"),
                 question=gettext("Call it again with all that failed?"),
-                lines=[gettext("Each has the same id and body as before, and new tries.")],
+                lines=[
+                    gettext("Each has the same id and body as before, and new tries."),
+                    gettext("Choose how far back:"),
+                ],
                 tick=form["period"],
                 tick_label="",
                 button=gettext("Call again"),

@@ -164,9 +164,10 @@ def test_errors_are_told_by_class_with_the_last_words():
 
     first, second = hour_of(sender).errors
 
-    assert (first.kind, first.phase, first.code, first.count) == (*said.values(), 4)
+    assert first.which == ("temporary", *said.values())
+    assert first.count == 4
     assert (first.words, first.last_at) == ("Much later", NOON - at)
-    assert (second.outcome, second.kind, second.count) == ("sender", "throttled", 1)
+    assert (second.which.outcome, second.which.kind, second.count) == ("sender", "throttled", 1)
 
 
 def test_latency_is_that_of_the_calls_that_were_answered():
