@@ -1,11 +1,13 @@
 """Takes away what has had its time. Each job is idempotent, works in slices, and ends when nothing
 is left that is old enough: any number of them at once do each other no harm."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from core.database import delete_in_slices
 from messaging import idempotency, receipts
-from messaging.models import Fingerprint, IdempotencyKey, ProviderReport, Suppression
+from messaging.models import Fingerprint, IdempotencyKey, ProviderReport, SenderMove, Suppression
+
+MOVES_KEPT = timedelta(days=90)
 
 
 def forget_answers(*, now: datetime) -> int:
@@ -26,3 +28,8 @@ def forget_reports(*, now: datetime) -> int:
 def forget_suppressions(*, now: datetime) -> int:
     """Those that expired long ago."""
     return delete_in_slices(Suppression.objects.filter(expires_at__lt=now - receipts.KEEP_FOR))
+
+
+def forget_moves(*, now: datetime) -> int:
+    """What senders did long ago."""
+    return delete_in_slices(SenderMove.objects.filter(at__lt=now - MOVES_KEPT))

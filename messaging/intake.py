@@ -246,7 +246,7 @@ def _message(
         expires_at=handling.expires_at or (due_at or now) + lifetime,
     )
     if due_at is not None and due_at > now:
-        message.due_at = due_at
+        message.due_at = message.send_at = due_at
         if message.expires_at <= due_at:
             words = "It expires before it is to be sent."
             error = FieldError("/expires_at", "invalid_moment", words)

@@ -20,11 +20,13 @@ ATTEMPTS = Counter(
 HAND_OVER_SECONDS = Histogram(
     "notifications_hand_over_seconds", "How long the provider took.", ["channel", "sender"]
 )
+# Of statistics too: `reporting` has a column for each.
+LATENCY_BOUNDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600, 86_400)
 LATENCY_SECONDS = Histogram(
     "notifications_latency_seconds",
     "From the 202 to the provider's yes.",
     ["channel", "lane"],
-    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600, 86_400),
+    buckets=LATENCY_BOUNDS,
 )
 FEEDBACK = Counter(
     "notifications_feedback", "What providers reported.", ["sender", "kind", "result"]
@@ -40,9 +42,10 @@ feedback = cache(FEEDBACK.labels)
 _FOUND = """
     SELECT COUNT(*), {age} FROM (
         SELECT {since} AS since FROM messaging_message
-        WHERE {which} ORDER BY {since} LIMIT 100000
+        WHERE {which} ORDER BY {since} LIMIT {limit}
     ) AS found
 """
+COUNT_LIMIT = 100_000
 _OF_LANE = "channel = %s AND lane = %s AND "
 _DUE = _OF_LANE + "status = 'pending' AND due_at <= {now}"
 # No lane of messages: what providers reported, see `receipts`.
@@ -69,7 +72,7 @@ Backlog = list[tuple[str, str, int, float]]
 
 
 class BacklogCollector(Collector):
-    """What waits, read from the rows: how many (counted up to 100,000) and the age of the oldest.
+    """What waits, read from the rows: how many (counted up to `COUNT_LIMIT`) and the age of the oldest.
 
     *Due* counts only what is due *now*, so a growing age means that workers do not work. What
     *waits for a sender* is looked at again and again, so it is due now and then: it has its own.
@@ -121,15 +124,16 @@ def due_lanes() -> list[tuple[str, str]]:
         return [(channel, lane) for channel, lane in cursor.fetchall()]
 
 
-def backlog() -> Backlog:
-    """`(channel, lane, due messages, seconds since the oldest was due)`."""
-    return _by_lane(_DUE, since="due_at")
+def backlog(*, limit: int = COUNT_LIMIT) -> Backlog:
+    """`(channel, lane, due messages, seconds since the oldest was due)`; none is counted further
+    than `limit`."""
+    return _by_lane(_DUE, since="due_at", limit=limit)
 
 
-def waiting_for_sender() -> Backlog:
-    """`(channel, lane, messages, seconds since the oldest was accepted)`."""
+def waiting_for_sender(*, limit: int = COUNT_LIMIT) -> Backlog:
+    """`(channel, lane, messages, seconds since the oldest was accepted)`, as `backlog`."""
     which = _OF_LANE + "status = 'pending' AND reason = 'no_sender'"
-    return _by_lane(which, since="created_at")
+    return _by_lane(which, since="created_at", limit=limit)
 
 
 def unswept() -> list[tuple[str, int, float]]:
@@ -143,15 +147,18 @@ def unswept() -> list[tuple[str, int, float]]:
     return [(status, count, age) for status, count, age in found if count]
 
 
-def _by_lane(which: str, *, since: str) -> Backlog:
-    found = [(*lane, *_count(which, *lane, since=since)) for lane in _lanes()]
+def _by_lane(which: str, *, since: str, limit: int) -> Backlog:
+    found = [(*lane, *_count(which, *lane, since=since, limit=limit)) for lane in _lanes()]
     return [(channel, lane, count, age) for channel, lane, count, age in found if count]
 
 
-def _count(which: str, *values: str, since: str) -> tuple[int, float]:
+def _count(
+    which: str, *values: str, since: str, limit: int = COUNT_LIMIT
+) -> tuple[int, float]:
     now, age = _NOW[connection.vendor], _AGE[connection.vendor]
+    sql = _FOUND.format(which=which.format(now=now), since=since, age=age, limit=limit)
     with connection.cursor() as cursor:
-        cursor.execute(_FOUND.format(which=which.format(now=now), since=since, age=age), values)
+        cursor.execute(sql, values)
         count, seconds = cursor.fetchone()
     return count, max(0.0, float(seconds or 0))
 

@@ -18,7 +18,7 @@ from django.db.models import Q
 from core.masking import mask_addresses
 from core.secrets import UnreadableSecret
 from messaging.channels.base import OutcomeUnknown, SenderFailure
-from messaging.models import Sender
+from messaging.models import Sender, SenderMove
 
 log = structlog.get_logger(__name__)
 
@@ -176,20 +176,24 @@ def release_probe(sender: Sender) -> None:
         Sender.objects.filter(pk=sender.pk, probe_until=sender.probe_until).update(probe_until=None)
 
 
-def mend(sender: Sender) -> None:
+def mend(sender: Sender, *, now: datetime) -> None:
     """An operator changed or tested it: let it play again at once, with its whole share."""
-    Sender.objects.filter(pk=sender.pk).update(
-        failures=0,
-        calls=0,
-        failed_calls=0,
-        calls_since=None,
-        benched_until=None,
-        benches=0,
-        probe_until=None,
-        recovered_at=None,
-        last_failure_kind="",
-        last_failure_words="",
-    )
+    with transaction.atomic():
+        row = Sender.objects.select_for_update(no_key=True).get(pk=sender.pk)
+        before = state_of(row, now=now)
+        row.failures = row.calls = row.failed_calls = row.benches = 0
+        row.calls_since = row.benched_until = row.probe_until = row.recovered_at = None
+        row.last_failure_kind = row.last_failure_words = ""
+        row.save(update_fields=_HEALTH)
+        if before is not State.WORKING:
+            _record(row, before, State.WORKING, now, why=SenderMove.Why.OPERATOR)
+
+
+def record_switch(sender: Sender, *, now: datetime) -> None:
+    """An operator has switched `sender` off or on, in this transaction."""
+    state, off = state_of(sender, now=now), SenderMove.State.SWITCHED_OFF
+    from_state, to_state = (off, state) if sender.is_active else (state, off)
+    _record(sender, from_state, to_state, now, why=SenderMove.Why.OPERATOR)
 
 
 # --- transitions, on a locked row ----------------------------------------------------------------
@@ -243,10 +247,13 @@ def _is_enough(row: Sender, error: SenderFailure | OutcomeUnknown) -> bool:
 def _open(row: Sender, error: SenderFailure | OutcomeUnknown, now: datetime) -> None:
     rest = min(BENCH * 2 ** min(row.benches, 10), LONGEST_BENCH)
     rest *= random.uniform(0.8, 1.2)  # noqa: S311
+    before = state_of(row, now=now)
     row.benched_until = now + max(rest, _least_rest(error))
     row.probe_until = row.recovered_at = None
     if error.retry_after is None or error.kind in AT_ONCE:
         row.benches += 1
+    until, words = row.benched_until, row.last_failure_words
+    _record(row, before, State.BENCHED, now, why=error.kind, words=words, until=until)
     told = {
         "sender": row.name,
         "kind": error.kind,
@@ -270,10 +277,33 @@ def _least_rest(error: SenderFailure | OutcomeUnknown) -> timedelta:
 
 
 def _close(row: Sender, now: datetime) -> None:
+    _record(row, state_of(row, now=now), State.RECOVERING, now, why=SenderMove.Why.SUCCESS)
     row.failures = row.benches = row.calls = row.failed_calls = 0
     row.benched_until = row.probe_until = row.calls_since = None
     row.recovered_at = now
     log.info("sender_recovered", sender=row.name)
+
+
+def _record(
+    row: Sender,
+    from_state: str,
+    to_state: str,
+    now: datetime,
+    *,
+    why: str,
+    words: str = "",
+    until: datetime | None = None,
+) -> None:
+    """In the transaction that moves it."""
+    SenderMove.objects.create(
+        sender=row,
+        at=now,
+        from_state=from_state,
+        to_state=to_state,
+        why=why[:30],
+        words=words,
+        until=until,
+    )
 
 
 def _count(row: Sender, now: datetime, *, calls: int, failed: int = 0) -> None:

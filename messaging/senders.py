@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.utils import timezone
 
 from core.errors import Code, DomainError
@@ -59,7 +60,12 @@ def save_sender(sender: Sender, *, credentials: dict[str, Any] | None) -> Sender
         sender.credentials = credentials
     sender.full_clean()
     check_sender(sender, credentials=credentials)
-    sender.save()
+    now = timezone.now()
+    with transaction.atomic():
+        was_active = Sender.objects.filter(pk=sender.pk).values_list("is_active", flat=True).first()
+        sender.save()
+        if was_active is not None and was_active != sender.is_active:
+            sender_health.record_switch(sender, now=now)
     put_back_into_play(sender)
     return sender
 
@@ -92,7 +98,12 @@ def changed_credentials(
 
 def switch_sender(sender: Sender, *, is_active: bool) -> None:
     """Take it out of the pool for as long as an operator likes, or put it back."""
-    Sender.objects.filter(pk=sender.pk).update(is_active=is_active)
+    with transaction.atomic():
+        row = Sender.objects.select_for_update(no_key=True).get(pk=sender.pk)
+        if row.is_active != is_active:
+            row.is_active = is_active
+            row.save(update_fields=["is_active"])
+            sender_health.record_switch(row, now=timezone.now())
     if is_active:
         put_back_into_play(sender)
 
@@ -148,8 +159,9 @@ def state_of(sender: Sender, *, now: datetime) -> SenderState:
 
 def put_back_into_play(sender: Sender) -> None:
     """Forget its failures and wake what waited."""
-    sender_health.mend(sender)
-    if states.wake_waiting(channel=sender.channel, now=timezone.now()):
+    now = timezone.now()
+    sender_health.mend(sender, now=now)
+    if states.wake_waiting(channel=sender.channel, now=now):
         for lane in Lane.values:
             doorbell.ring(channel=sender.channel, lane=lane)
 

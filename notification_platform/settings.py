@@ -110,6 +110,7 @@ INSTALLED_APPS = [
     "accounts",
     "templates_app",
     "messaging",
+    "reporting",
     "notification_platform",
 ]
 
@@ -285,6 +286,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "messaging.tidy",
         "schedule": 600.0,
         "options": {"queue": HOUSEKEEPING_QUEUE, "expires": 600, "expiration": 600},
+    },
+    "bring-statistics-up-to-date": {
+        "task": "reporting.bring_up_to_date",
+        "schedule": 20.0,
+        "options": {"queue": HOUSEKEEPING_QUEUE, "expires": 20, "expiration": 20},
     },
     "remove-expired-attachments": {
         "task": "messaging.remove_expired_attachments",

@@ -16,7 +16,7 @@ from messaging.models import Reason
 from messaging.serializers.channels import REQUESTS
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("core", "accounts", "templates_app", "messaging", "notification_platform")
+PACKAGES = ("core", "accounts", "templates_app", "messaging", "reporting", "notification_platform")
 SOURCES = [
     file
     for package in (*PACKAGES, "bench", "tests")

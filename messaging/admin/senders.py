@@ -8,7 +8,6 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
@@ -20,7 +19,8 @@ from messaging import hooks, senders
 from messaging.admin.quotas import WindowInline, shown_use
 from messaging.admin.sender_form import Adapter, field_rows, form_for
 from messaging.channels.registry import ADAPTERS, BUILT_IN
-from messaging.models import ChannelChoices, Sender, SenderWindow
+from messaging.models import ChannelChoices, Sender
+from messaging.pool_report import state_words
 from messaging.senders import SenderKind
 
 STATE_COLORS = {
@@ -221,26 +221,6 @@ class SenderAdmin(ModelAdmin):
             "back_url": back,
         }
         return TemplateResponse(request, "messaging/admin/test_result.html", context)
-
-
-def state_words(state: senders.SenderState) -> str:
-    if state.kind == SenderKind.BENCHED and state.until is not None:
-        until = date_format(timezone.localtime(state.until), "Y-m-d H:i:s")
-        words = gettext("benched until %(until)s because of: %(why)s")
-        return words % {"until": until, "why": state.why or "?"}
-    if state.kind == SenderKind.BEING_TRIED:
-        words = gettext("being tried with one message, after: %(why)s")
-        return words % {"why": state.why or "?"}
-    if state.kind == SenderKind.RECOVERING:
-        return gettext("recovering at %(share)s %%") % {"share": round(state.share * 100)}
-    if state.kind == SenderKind.SPENT:
-        window = SenderWindow.Window(state.window).label
-        if state.group:
-            words = gettext("its group %(group)s used up its limit per %(window)s")
-            return words % {"group": state.group, "window": window}
-        return gettext("used up its limit per %(window)s") % {"window": window}
-    is_off = state.kind == SenderKind.SWITCHED_OFF
-    return gettext("switched off") if is_off else gettext("active")
 
 
 def _adapter_and_secrets(

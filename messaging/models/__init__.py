@@ -16,6 +16,7 @@ from messaging.models.message import (
 )
 from messaging.models.report import FeedbackEvent, ProviderReport, SenderHook
 from messaging.models.sender import Sender
+from messaging.models.sender_move import SenderMove
 from messaging.models.sender_window import SenderWindow
 from messaging.models.suppression import Suppression
 from messaging.models.webhook import PING, WebhookDelivery, WebhookEndpoint, WebhookEvent
@@ -42,6 +43,7 @@ __all__ = [
     "Sender",
     "SenderGroup",
     "SenderHook",
+    "SenderMove",
     "SenderWindow",
     "Status",
     "Suppression",

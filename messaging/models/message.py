@@ -115,6 +115,8 @@ class Message(models.Model):
     )
 
     created_at = models.DateTimeField(_("created at"), db_default=Now())
+    # When its caller wants it sent, where that is not at once. `due_at` moves with every retry.
+    send_at = models.DateTimeField(_("to be sent at"), null=True)
     due_at = models.DateTimeField(_("due at"), db_default=Now())
     expires_at = models.DateTimeField(_("expires at"))
     finished_at = models.DateTimeField(_("finished at"), null=True)

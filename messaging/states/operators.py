@@ -60,7 +60,11 @@ def reschedule(message_id: UUID, *, due_at: datetime, now: datetime, actor_id: i
         )
         was_at = waiting.select_for_update().values_list("due_at", flat=True).first()
         if was_at is not None:
-            waiting.update(due_at=due_at, expires_at=F("expires_at") + (due_at - was_at))
+            waiting.update(
+                due_at=due_at,
+                send_at=max(due_at, now),
+                expires_at=F("expires_at") + (due_at - was_at),
+            )
             Event.objects.create(
                 message_id=message_id,
                 kind=Event.Kind.RESCHEDULED,

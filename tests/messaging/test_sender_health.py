@@ -298,7 +298,7 @@ def test_an_operator_ends_every_bench_and_gives_the_whole_share_at_once():
     sender = make_sender(recovered_at=NOON)
     play(sender, "FFF")
 
-    sender_health.mend(sender)
+    sender_health.mend(sender, now=NOON)
 
     row = reloaded(sender)
     assert state(sender) is State.WORKING

@@ -1,0 +1,129 @@
+"""Messages counted by the UTC hour in which they were accepted. Every row is made anew from the
+messages themselves (`reporting.rollups`); nothing here is ever incremented."""
+
+from typing import Any
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Application
+from core.vocabulary import Channel
+from messaging.metrics import LATENCY_BOUNDS
+from messaging.models import Feedback, Reason, Sender, Status
+from templates_app.models import Template
+
+# How long messages took, in as many columns as there are bounds, and one for what took longer.
+LATENCY_COLUMNS = tuple(f"took_{number}" for number in range(len(LATENCY_BOUNDS) + 1))
+MEASURES = ("accepted", *Status.values, *Feedback.values, "latency_ms", *LATENCY_COLUMNS)
+
+
+def _reference(to: type[models.Model], words: Any, **options: Any) -> Any:
+    """Without a constraint: what was counted stays true when what it names is gone."""
+    return models.ForeignKey(
+        to,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+        verbose_name=words,
+        **options,
+    )
+
+
+class Hour(models.Model):
+    """An hour, and whether its messages have changed since they were counted."""
+
+    began_at = models.DateTimeField(_("hour"), primary_key=True)
+    dirty_since = models.DateTimeField(_("changed since"), null=True)
+    counted_at = models.DateTimeField(_("counted at"), null=True)
+
+    class Meta:
+        verbose_name = _("counted hour")
+        verbose_name_plural = _("counted hours")
+        indexes = [
+            # Serves every look for what is to be counted again.
+            models.Index(
+                name="hour_to_count",
+                fields=["began_at"],
+                condition=models.Q(dirty_since__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.began_at:%Y-%m-%d %H:%M}"
+
+
+class Progress(models.Model):
+    """The one row that says how far the look for changes has come.
+
+    Ids are given before they are committed. The look therefore begins at `…_from`, which is the
+    newest id of some minutes ago, and not where the last one ended.
+    """
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    # Attempts of before have been seen.
+    looked_at = models.DateTimeField()
+    event_from = models.BigIntegerField()
+    event_next = models.BigIntegerField()
+    feedback_from = models.BigIntegerField()
+    feedback_next = models.BigIntegerField()
+    # When `…_next` became `…_from`.
+    turned_at = models.DateTimeField()
+    # What was accepted before is in the statistics, as it stood then.
+    updated_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = _("progress of the statistics")
+        verbose_name_plural = _("progress of the statistics")
+        constraints = [
+            models.CheckConstraint(name="progress_is_one_row", condition=models.Q(id=1)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.looked_at:%Y-%m-%d %H:%M:%S}"
+
+
+class Counts(models.Model):
+    """Messages of an hour that have something in common. `success`, `bounced`, … are how many of
+    `accepted` have that status or feedback now."""
+
+    hour = models.DateTimeField(_("hour"))
+    application = _reference(Application, _("application"))
+    channel = models.CharField(_("channel"), max_length=20, choices=Channel)
+    is_test = models.BooleanField(_("test"))
+
+    accepted = models.PositiveIntegerField(_("accepted"))
+    # Of those that went well: until the provider's yes.
+    latency_ms = models.BigIntegerField(_("milliseconds altogether"))
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self.accepted} in {self.hour:%Y-%m-%d %H:%M}"
+
+
+for _name in (*Status.values, *Feedback.values, *LATENCY_COLUMNS):
+    Counts.add_to_class(_name, models.PositiveIntegerField())
+
+
+class HourlyTotal(Counts):
+    """The few rows of which most questions are answered."""
+
+    class Meta:
+        verbose_name = _("hourly total")
+        verbose_name_plural = _("hourly totals")
+        indexes = [models.Index(name="hourly_total_by_hour", fields=["hour"])]
+
+
+class HourlyDetail(Counts):
+    """The same messages, told apart by everything that can be asked for."""
+
+    template = _reference(Template, _("template"), null=True)
+    sender = _reference(Sender, _("sender"), null=True)
+    reason = models.CharField(_("reason"), max_length=20, choices=Reason, blank=True)
+
+    class Meta:
+        verbose_name = _("hourly detail")
+        verbose_name_plural = _("hourly details")
+        indexes = [models.Index(name="hourly_detail_by_hour", fields=["hour"])]
