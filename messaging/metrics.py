@@ -152,9 +152,7 @@ def _by_lane(which: str, *, since: str, limit: int) -> Backlog:
     return [(channel, lane, count, age) for channel, lane, count, age in found if count]
 
 
-def _count(
-    which: str, *values: str, since: str, limit: int = COUNT_LIMIT
-) -> tuple[int, float]:
+def _count(which: str, *values: str, since: str, limit: int = COUNT_LIMIT) -> tuple[int, float]:
     now, age = _NOW[connection.vendor], _AGE[connection.vendor]
     sql = _FOUND.format(which=which.format(now=now), since=since, age=age, limit=limit)
     with connection.cursor() as cursor:

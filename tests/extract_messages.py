@@ -32,6 +32,7 @@ APPS = (
     *("core", "accounts", "templates_app", "messaging", "reporting"),
     "notification_platform",
 )
+TOOLS = ("xgettext", "msguniq", "msgmerge", "msgattrib")
 LANGUAGES = ("zh_Hans",)
 HEADER = "# See docs/translating.md. Brought up to date by `make messages`."
 # The editor is bundled: what it says comes from `editor_words`.
@@ -56,6 +57,9 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing, fail where it would")
     is_check = parser.parse_args(arguments).check
+    if absent := is_missing():
+        print(f"No {', '.join(absent)} here; on Debian: apt install gettext")
+        return 1
     said = extract()
     failed = False
     for language in LANGUAGES:
@@ -79,6 +83,11 @@ def main(arguments: list[str]) -> int:
 def paths(language: str) -> tuple[Path, Path]:
     folder = ROOT / "locale" / language / "LC_MESSAGES"
     return folder / "django.po", folder / "django.mo"
+
+
+def is_missing() -> list[str]:
+    """Tools that `extract` needs and that are not here: on Debian they are in `gettext`."""
+    return [tool for tool in TOOLS if shutil.which(tool) is None]
 
 
 def extract() -> Catalog:

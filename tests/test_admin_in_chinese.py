@@ -1,99 +1,125 @@
 """Whoever asks for Chinese gets Chinese: what never went through gettext is found on the pages."""
 
 import re
+from collections.abc import Iterator
 from html.parser import HTMLParser
 
 import pytest
 from django.contrib import admin
-from django.urls import NoReverseMatch, reverse
-from django.utils import translation
+from django.urls import reverse
 
+from accounts.authentication import issue_token
 from messaging.channels.registry import ADAPTERS, BUILT_IN
-from messaging.models import Message
 from tests.factories import make_api_key
-from tests.test_admin import REGISTERED, _one_of_each  # noqa: F401 - a fixture
+from tests.test_admin import _one_of_each  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.django_db
 
 CHINESE = {"HTTP_ACCEPT_LANGUAGE": "zh-hans"}
-# Names of products, protocols and formats, and what is the same in every language.
+# Before tests put fakes beside them.
+REAL_ADAPTERS = sorted(ADAPTERS.keys() - BUILT_IN)
+# Names of products, protocols, formats and keys, and what is the same in every language.
 NAMES = """
-    AccessKey AgentId AES Aliyun API AppID Apprise AppSecret Bark Brevo cc bcc CSV Django EncodingAESKey
-    English esc Gone HELO HTML HTTP ID IP JSON Key Mailgun Mailjet MailerSend Mailtrap Markdown MiB MJML
-    ms OpenID Postmark RAM Scaleway Schema Secret SHA SMTP SparkPost SSL STARTTLS TLS Token URL UTC UTF
-    Webhook WeChat ping none starttls tls
+    AccessKey AgentId API AppID Apprise AppSecret bcc Brevo cc CN Command Content Control CSV Django
+    EncodingAESKey English esc Gone HELO HK HTML HTTP https ID IP JSON Key LDAP Mac MailerSend Mailgun
+    Mailjet Mailtrap Markdown MiB MJML OK OpenID ping Postmark RAM Scaleway Schema Secret Server SHA SMTP
+    SparkPost STARTTLS TLS Token URL UTC UTF Webhook none starttls tls
+    anymail apprise brevo mailersend mailgun mailjet mailtrap mandrill postal postmark resend scaleway
+    smtp sparkpost
 """.split()
-# What the tests wrote into the rows.
-DATA = "Hello A template readers tests fake color ann bob nobody sender application operator".split()
+# What the rows of the tests have in them, and their adapter.
+DATA = set("Color fake Hello Means nothing readers Readers secret template tests".split())
 # Ids, addresses, codes, names of settings and the like: nothing that a language has.
-NO_WORD = re.compile(r"\S*[\d_@/:.=%{}]\S*|\b[A-Z]\b|\b\w+-\w+\b")
+NO_WORD = re.compile(r"[!-~]*[\d_@*/:=%{}][!-~]*|\b[A-Za-z]+[-.][A-Za-z.-]+\b")
 WORD = re.compile(r"[A-Za-z]{2,}")
-SHOWN_ATTRIBUTES = {"alt", "aria-label", "placeholder", "title"}
 
 
-class Seen(HTMLParser):
-    """What somebody reads on a page, piece by piece."""
+class Page(HTMLParser):
+    """What somebody reads on it, piece by piece."""
 
-    HIDDEN = {"script", "style", "code", "pre", "textarea", "iframe", "template", "option"}
-    VOID = {"area", "br", "col", "embed", "hr", "img", "input", "link", "meta", "path", "source", "wbr"}
+    SHOWN_ATTRIBUTES = frozenset({"alt", "aria-label", "placeholder", "title"})
+    UNREAD = frozenset({"script", "style", "code", "pre", "textarea", "iframe", "template"})
+    WITHOUT_END = frozenset({"br", "col", "hr", "img", "input", "link", "meta", "source"})
 
-    def __init__(self, page: str) -> None:
+    def __init__(self, html: str) -> None:
         super().__init__()
         self.pieces: list[str] = []
-        self.hidden: list[str] = []
-        self.feed(page)
+        self._unread: list[str] = []
+        self.feed(html)
 
-    def handle_starttag(self, tag, attrs):
-        shown = dict(attrs)
-        is_icon = "material-symbols-outlined" in (shown.get("class") or "")
-        if tag not in self.VOID and (self.hidden or tag in self.HIDDEN or is_icon):
-            self.hidden.append(tag)
-        self.pieces += [value for name, value in attrs if name in SHOWN_ATTRIBUTES and value]
-        if tag == "input" and shown.get("type") in {"submit", "button"}:
-            self.pieces.append(shown.get("value") or "")
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = dict(attrs)
+        # An icon is a word in a font of icons.
+        is_unread = tag in self.UNREAD or "material-symbols" in (named.get("class") or "")
+        if tag not in self.WITHOUT_END and (self._unread or is_unread):
+            self._unread.append(tag)
+        self.pieces += [text for name, text in attrs if name in self.SHOWN_ATTRIBUTES and text]
+        if tag == "input" and named.get("type") == "submit":
+            self.pieces.append(named.get("value") or "")
 
-    def handle_startendtag(self, tag, attrs):
-        self.handle_starttag(tag, attrs)
-        self.handle_endtag(tag)
+    def handle_endtag(self, tag: str) -> None:
+        if self._unread and self._unread[-1] == tag:
+            self._unread.pop()
 
-    def handle_endtag(self, tag):
-        if self.hidden and self.hidden[-1] == tag:
-            self.hidden.pop()
-
-    def handle_data(self, data):
-        if not self.hidden:
+    def handle_data(self, data: str) -> None:
+        if not self._unread:
             self.pieces.append(data)
 
 
-def english_in(page: str) -> list[str]:
+def english_in(html: str) -> list[str]:
+    """The pieces of a page that have a word of it."""
     allowed = {*NAMES, *DATA}
     return [
         " ".join(piece.split())
-        for piece in Seen(page).pieces
+        for piece in Page(html).pieces
         if set(WORD.findall(NO_WORD.sub(" ", piece))) - allowed
     ]
 
 
-def pages() -> list[str]:
-    """The first page, each list, each form for a new one, and the page of a row of each kind."""
-    found = [reverse("admin:index")]
-    for model in REGISTERED:
+def admin_urls() -> Iterator[str]:
+    """The first page; each list, the page of one row, the form for a new one, of each adapter."""
+    yield reverse("admin:index")
+    for model in admin.site._registry:
         name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
-        found.append(reverse(f"{name}_changelist"))
-        found.append(reverse(f"{name}_change", args=[model.objects.first().pk]))
-        found.append(reverse(f"{name}_add"))
-    add = reverse("admin:messaging_sender_add")
-    return found + [f"{add}?adapter={name}" for name in ADAPTERS.keys() - BUILT_IN]
+        yield reverse(f"{name}_changelist")
+        yield reverse(f"{name}_change", args=[model.objects.first().pk])
+        yield reverse(f"{name}_add")
+    for adapter in REAL_ADAPTERS:
+        yield f"{reverse('admin:messaging_sender_add')}?adapter={adapter}"
 
 
 @pytest.mark.usefixtures("_one_of_each")
-def test_no_english_is_left_on_any_page(operator):
-    left = {}
-    for url in pages():
+def test_no_english_is_left_on_a_page(operator):
+    seen, left = 0, []
+    for url in admin_urls():
         response = operator.get(url, **CHINESE)
         # Much of what is shown cannot be added by hand.
         assert response.status_code == 200 or (response.status_code, url[-5:]) == (403, "/add/")
-        if words := english_in(response.content.decode()):
-            left[url] = words
+        if response.status_code == 200:
+            seen += 1
+            left += [f"{url}: {piece}" for piece in english_in(response.content.decode())]
 
-    assert not left, "\n".join(f"{url}: {words}" for url, words in left.items())
+    assert not left, "\n".join(left)
+    assert seen > 2 * len(admin.site._registry)
+
+
+def test_english_would_be_seen(operator):
+    page = operator.get(reverse("admin:index"), HTTP_ACCEPT_LANGUAGE="en").content.decode()
+
+    assert {"Messages", "Suppressed recipients", "Log out"} <= set(english_in(page))
+
+
+def test_the_api_does_not_go_on_in_the_language_of_the_last_page(operator):
+    token = issue_token(make_api_key())
+    operator.get(reverse("admin:index"), **CHINESE)
+
+    response = operator.post(
+        "/api/v1/messages/email/send",
+        {},
+        content_type="application/json",
+        HTTP_AUTHORIZATION=f"Bearer {token}",
+        **CHINESE,
+    )
+
+    assert response.status_code == 422
+    assert "This field is required." in {one["detail"] for one in response.json()["errors"]}
