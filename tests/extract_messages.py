@@ -91,8 +91,8 @@ def is_missing() -> list[str]:
 
 
 def extract() -> Catalog:
-    """All strings of the sources, by Django's `makemessages`, in a copy of them: it looks only below
-    the folder that it runs in, and leaves files there."""
+    """All strings of the sources, by Django's `makemessages`, in a copy of them: it looks only
+    below the folder that it runs in, and leaves files there."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for app in APPS:
@@ -156,8 +156,8 @@ def read(language: str) -> Catalog:
 
 
 def is_translated(message: Message) -> bool:
-    strings = message.string if message.pluralizable else (message.string,)
-    return bool(strings) and all(strings) and not message.fuzzy
+    strings = [message.string] if isinstance(message.string, str) else message.string
+    return bool(strings) and all(strings or ()) and not message.fuzzy
 
 
 def in_words(catalog: Catalog) -> bytes:
