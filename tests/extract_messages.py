@@ -43,7 +43,7 @@ class Steady(Catalog):
     """With a header that does not change by the day."""
 
     @property
-    def mime_headers(self) -> list[tuple[str, str]]:  # type: ignore[override]
+    def mime_headers(self) -> list[tuple[str, str]]:
         return [
             ("Language", str(self.locale_identifier)),
             ("Plural-Forms", self.plural_forms),

@@ -31,7 +31,7 @@ NAMES = re.findall(
     """,
 )
 # What the rows of the tests have in them, and their adapter.
-DATA = re.compile("A template|A secret|Color|fake|Hello|Means nothing|[Rr]eaders|tests")
+DATA = re.compile("A template|A secret|Color|fake[a-z-]*|Hello|Means nothing|[Rr]eaders|tests")
 # Ids, addresses, codes, names of settings and the like: nothing that a language has.
 NO_WORD = re.compile(r"[!-~]*[\d_@*/:=%{}][!-~]*|\b[A-Za-z]+[-.][A-Za-z.-]+\b")
 WORD = re.compile(r"[A-Za-z]{2,}")
