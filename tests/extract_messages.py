@@ -1,15 +1,15 @@
 """Brings the translations up to date with the sources: `make messages`.
 
-Extracts what our apps and the installed django-unfold, which brings no Chinese, have to say into
-`locale/<language>/LC_MESSAGES/django.po`: what was translated stays, what is no longer said goes.
-Compiles `django.mo`, which is committed, so that an installation needs no gettext. Both files hang
-on the sources and the translations only: no dates, line numbers or versions of tools are in them.
+Extracts what our apps and the installed packages that bring no Chinese have to say into
+`locale/<language>/LC_MESSAGES/*.po`: what was translated stays, what is no longer said goes.
+Compiles `*.mo`, which are committed, so that an installation needs no gettext. They hang on the sources and the translations only: no dates, line numbers or versions of tools are in them.
 
 Lists what has no translation yet. With `--check` it writes nothing and fails where it would.
 """
 
 import argparse
 import difflib
+import importlib.util
 import io
 import os
 import shutil
@@ -20,17 +20,21 @@ from collections import Counter
 from pathlib import Path
 
 import django
-import unfold
 from babel.messages.catalog import Catalog, Message
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
+from django.apps import apps
 
 import tests.environment  # noqa: F401 - the settings stand on it
 
 ROOT = Path(__file__).resolve().parent.parent
-APPS = (
-    *("core", "accounts", "templates_app", "messaging", "reporting"),
-    "notification_platform",
+OURS = ("core", "accounts", "templates_app", "messaging", "reporting", "notification_platform")
+# Where they are installed.
+WITHOUT_CHINESE = {"unfold", "axes", "django_otp"}
+SCRIPTS = (
+    ("django", "contrib/admin/static/admin/js"),
+    ("unfold", "static/admin/js"),
+    ("unfold", "contrib/filters/static/unfold/filters/js"),
 )
 TOOLS = ("xgettext", "msguniq", "msgmerge", "msgattrib")
 LANGUAGES = ("zh_Hans",)
@@ -60,29 +64,36 @@ def main(arguments: list[str]) -> int:
     if absent := is_missing():
         print(f"No {', '.join(absent)} here; on Debian: apt install gettext")
         return 1
-    said = extract()
-    failed = False
-    for language in LANGUAGES:
-        po, mo = paths(language)
-        catalog = translated(said, language)
-        report(catalog)
-        for path, content in ((po, in_words(catalog)), (mo, compiled(catalog))):
-            if path.exists() and path.read_bytes() == content:
-                continue
-            failed = True
-            if is_check:
-                print(f"{path.relative_to(ROOT)} is not up to date: run `make messages`.")
-            else:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
-        if is_check and po.exists():
-            print(*difference(po.read_bytes(), in_words(catalog)), sep="\n")
-    return 1 if is_check and failed else 0
+    is_current = True
+    for domain in DOMAINS:
+        said = extract(domain)
+        for language in LANGUAGES:
+            catalog = translated(said, language, domain)
+            report(catalog, domain)
+            is_current &= store(catalog, language, domain, is_check=is_check)
+    return 0 if is_current or not is_check else 1
 
 
-def paths(language: str) -> tuple[Path, Path]:
+def store(catalog: Catalog, language: str, domain: str, *, is_check: bool) -> bool:
+    """Whether there was nothing to write."""
+    po, mo = paths(language, domain)
+    made = {po: in_words(catalog), mo: compiled(catalog)}
+    old = [path for path in made if not path.exists() or path.read_bytes() != made[path]]
+    if not is_check:
+        po.parent.mkdir(parents=True, exist_ok=True)
+        for path in old:
+            path.write_bytes(made[path])
+        return not old
+    for path in old:
+        print(f"{path.relative_to(ROOT)} is not up to date: run `make messages`.")
+    if po in old and po.exists():
+        print(*difference(po.read_bytes(), made[po]), sep="\n")
+    return not old
+
+
+def paths(language: str, domain: str) -> tuple[Path, Path]:
     folder = ROOT / "locale" / language / "LC_MESSAGES"
-    return folder / "django.po", folder / "django.mo"
+    return folder / f"{domain}.po", folder / f"{domain}.mo"
 
 
 def is_missing() -> list[str]:
@@ -90,33 +101,50 @@ def is_missing() -> list[str]:
     return [tool for tool in TOOLS if shutil.which(tool) is None]
 
 
-def extract() -> Catalog:
+def extract(domain: str) -> Catalog:
     """All strings of the sources, by Django's `makemessages`, in a copy of them: it looks only
     below the folder that it runs in, and leaves files there."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for app in APPS:
-            # One may not be there yet.
-            if (ROOT / app).exists():
-                shutil.copytree(ROOT / app, folder / app, ignore=NO_SOURCES)
-        shutil.copytree(Path(unfold.__file__).parent, folder / "unfold", ignore=NO_SOURCES)
-        mark_options(folder)
+        DOMAINS[domain](folder)
         (folder / "locale").mkdir()
         command = [sys.executable, "-m", "django", "makemessages", "--locale", "en"]
-        command += ["--no-wrap", "--add-location", "file", "--verbosity", "0"]
+        command += ["--domain", domain, "--no-wrap", "--add-location", "file", "--verbosity", "0"]
         environment = {k: v for k, v in os.environ.items() if k != "DJANGO_SETTINGS_MODULE"}
         subprocess.run(command, cwd=folder, env=environment, check=True)
-        made = folder / "locale" / "en" / "LC_MESSAGES" / "django.po"
-        with made.open("rb") as file:
+        with (folder / "locale" / "en" / "LC_MESSAGES" / f"{domain}.po").open("rb") as file:
             return read_po(file)
+
+
+def copy_sources(folder: Path) -> None:
+    """Python and templates: ours, and the packages' that bring no Chinese."""
+    django.setup()
+    installed = {config.name.partition(".")[0] for config in apps.get_app_configs()}
+    for app in OURS:
+        shutil.copytree(ROOT / app, folder / app, ignore=NO_SOURCES)
+    for package in sorted(installed & WITHOUT_CHINESE):
+        shutil.copytree(folder_of(package), folder / package, ignore=NO_SOURCES)
+    mark_options(folder)
+
+
+def copy_scripts(folder: Path) -> None:
+    """Of the admin and its theme. Django's are ahead of its own Chinese; ours are told their words
+    by the server."""
+    for package, scripts in SCRIPTS:
+        shutil.copytree(folder_of(package) / scripts, folder / package / scripts)
+
+
+def folder_of(package: str) -> Path:
+    spec = importlib.util.find_spec(package)
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent
 
 
 def mark_options(folder: Path) -> None:
     """What a sender's form says of the options of its adapter: adapters know no gettext. Marked at
     the end of their copies, where it is found."""
-    # Only here: nobody else needs the settings.
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "notification_platform.settings")
-    django.setup()
+    # Only here: it needs the settings.
     from messaging.channels.registry import ADAPTERS
 
     for adapter in ADAPTERS.values():
@@ -125,9 +153,9 @@ def mark_options(folder: Path) -> None:
             file.writelines(f"\ngettext_noop({each!r})\n" for each in words)
 
 
-def translated(said: Catalog, language: str) -> Catalog:
+def translated(said: Catalog, language: str, domain: str) -> Catalog:
     """What is said, with the translations that there are of it."""
-    known = read(language)
+    known = read(language, domain)
     catalog = Steady(locale=language, fuzzy=False, header_comment=HEADER)
     for message in said:
         if not message.id:
@@ -147,8 +175,8 @@ def translated(said: Catalog, language: str) -> Catalog:
     return catalog
 
 
-def read(language: str) -> Catalog:
-    po, _mo = paths(language)
+def read(language: str, domain: str) -> Catalog:
+    po, _mo = paths(language, domain)
     if not po.exists():
         return Catalog(locale=language)
     with po.open("rb") as file:
@@ -172,9 +200,11 @@ def compiled(catalog: Catalog) -> bytes:
     return file.getvalue()
 
 
-def report(catalog: Catalog) -> None:
+def report(catalog: Catalog, domain: str) -> None:
     missing = [message for message in catalog if message.id and not is_translated(message)]
-    print(f"{catalog.locale_identifier}: {len(catalog)} strings, {len(missing)} untranslated.")
+    print(
+        f"{catalog.locale_identifier}, {domain}: {len(catalog)} strings, {len(missing)} untranslated."
+    )
     for message in missing:
         source = message.id if isinstance(message.id, str) else message.id[0]
         print(f"  {message.locations[0][0]}: {source!r}")
@@ -189,5 +219,8 @@ def difference(before: bytes, after: bytes) -> list[str]:
     return list(lines)
 
 
+DOMAINS = {"django": copy_sources, "djangojs": copy_scripts}
+
 if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "notification_platform.settings")
     raise SystemExit(main(sys.argv[1:]))

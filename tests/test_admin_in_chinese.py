@@ -1,5 +1,6 @@
 """Whoever asks for Chinese gets Chinese: what never went through gettext is found on the pages."""
 
+import json
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -105,6 +106,14 @@ def test_no_english_is_left_on_a_page(operator):
 
     assert not left, "\n".join(left)
     assert seen > 2 * len(admin.site._registry)
+
+
+def test_scripts_of_the_admin_speak_chinese(operator):
+    # Not all of these are in Django's own.
+    words = operator.get(reverse("admin:jsi18n"), **CHINESE).content.decode()
+
+    assert "Choose all %s" in words
+    assert json.dumps("选择全部%s") in words
 
 
 def test_english_would_be_seen(operator):

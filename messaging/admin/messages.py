@@ -121,7 +121,7 @@ class MessageAdmin(attachments.AttachmentsMixin, CancelMixin, ResendMixin, ReadO
 
     # --- columns ---------------------------------------------------------------------------------
 
-    @display(description=_("accepted"))
+    @display(description=_("accepted at"))
     def accepted(self, message: Message) -> str:
         return date_format(timezone.localtime(message.created_at), "Y-m-d H:i:s")
 

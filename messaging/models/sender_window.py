@@ -1,6 +1,6 @@
 from django.db import models
 from django.db.models import Q
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from messaging.models.limits import SenderGroup
@@ -33,7 +33,7 @@ class SenderWindow(models.Model):
         related_name="windows",
         db_index=False,
         null=True,
-        verbose_name=_("group"),
+        verbose_name=pgettext_lazy("of senders", "group"),
     )
     window = models.CharField(_("window"), max_length=6, choices=Window)
     started_at = models.DateTimeField(_("started at"))
