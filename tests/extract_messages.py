@@ -2,7 +2,8 @@
 
 Extracts what our apps and the installed packages that bring no Chinese have to say into
 `locale/<language>/LC_MESSAGES/*.po`: what was translated stays, what is no longer said goes.
-Compiles `*.mo`, which are committed, so that an installation needs no gettext. They hang on the sources and the translations only: no dates, line numbers or versions of tools are in them.
+Compiles `*.mo`, which are committed, so that an installation needs no gettext. They hang on the
+sources and the translations only: no dates, line numbers or versions of tools are in them.
 
 Lists what has no translation yet. With `--check` it writes nothing and fails where it would.
 """
@@ -202,9 +203,8 @@ def compiled(catalog: Catalog) -> bytes:
 
 def report(catalog: Catalog, domain: str) -> None:
     missing = [message for message in catalog if message.id and not is_translated(message)]
-    print(
-        f"{catalog.locale_identifier}, {domain}: {len(catalog)} strings, {len(missing)} untranslated."
-    )
+    language = catalog.locale_identifier
+    print(f"{language}, {domain}: {len(catalog)} strings, {len(missing)} untranslated.")
     for message in missing:
         source = message.id if isinstance(message.id, str) else message.id[0]
         print(f"  {message.locations[0][0]}: {source!r}")
