@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run manage test faults fuzz lint types schema editor check-editor lock bench lint-docker try-docker up down clean
+.PHONY: help run manage test faults fuzz lint types schema messages editor check-editor lock bench lint-docker try-docker up down clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -40,6 +40,9 @@ types: $(VENV)/dev.stamp ## Check the types.
 
 schema: $(VENV)/dev.stamp ## Write the OpenAPI document to docs/openapi.yaml.
 	@$(BIN)/python -c "import tests.environment, sys; sys.argv = ['manage.py', 'spectacular', '--file', 'docs/openapi.yaml', '--validate']; import runpy; runpy.run_path('manage.py', run_name='__main__')"
+
+messages: $(VENV)/dev.stamp ## Bring locale/ up to date and list what is not translated (needs gettext).
+	@$(BIN)/python -m tests.extract_messages $(ARGS)
 
 editor: templates_app/editor/node_modules ## Build the bundle of the template editor (needs node).
 	@cd templates_app/editor && npm run --silent build

@@ -2,10 +2,12 @@ import json
 from datetime import timedelta
 from typing import Any
 
+from django.apps import apps
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
+from django.contrib.contenttypes.models import ContentType
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
@@ -22,7 +24,7 @@ from unfold.enums import ActionVariant
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from accounts import keys, usage
-from accounts.forms import CAPS, LIMITS, ApiKeyForm, ApplicationForm
+from accounts.forms import CAPS, LIMITS, ApiKeyForm, ApplicationForm, RightsField
 from accounts.lists import ApplicationList, KeyStateFilter, with_keys
 from accounts.models import ApiKey, Application, User
 from core.errors import DomainError
@@ -63,8 +65,22 @@ def state_labels(key: ApiKey) -> str:
     return format_html_join(" ", "{}", ((each,) for each in labels))
 
 
+class RightsMixin:
+    """Offers the rights to what the admin shows."""
+
+    admin_site: Any
+
+    def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kwargs: Any) -> Any:
+        if db_field.remote_field.model is Permission:
+            shown = [model for model in apps.get_models() if self.admin_site.is_registered(model)]
+            kinds = ContentType.objects.get_for_models(*shown).values()
+            kwargs["queryset"] = Permission.objects.filter(content_type__in=kinds)
+            kwargs["form_class"] = RightsField
+        return super().formfield_for_manytomany(db_field, request, **kwargs)  # type: ignore[misc]
+
+
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin):
+class UserAdmin(RightsMixin, DjangoUserAdmin, ModelAdmin):
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
@@ -76,7 +92,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
 
 
 @admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
+class GroupAdmin(RightsMixin, DjangoGroupAdmin, ModelAdmin):
     pass
 
 

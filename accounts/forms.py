@@ -49,6 +49,21 @@ class LinesField(forms.CharField):
         return bool(self.to_python(data) != (initial or []))
 
 
+class RightsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
+    """Rights in the operator's language: the database has their names in English."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        usual = {
+            "add": gettext("may add"),
+            "change": gettext("may change"),
+            "delete": gettext("may delete"),
+            "view": gettext("may see"),
+        }
+        verb, _separator, model = obj.codename.partition("_")
+        is_usual = verb in usual and model == obj.content_type.model
+        return f"{obj.content_type} | {usual[verb] if is_usual else gettext(obj.name)}"
+
+
 class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
     scopes = forms.MultipleChoiceField(
         label=_("Scopes"),

@@ -9,6 +9,7 @@ from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.middleware.locale import LocaleMiddleware
+from django.utils import translation
 from django.utils.deprecation import MiddlewareMixin
 from django_prometheus.middleware import PrometheusAfterMiddleware
 from django_prometheus.utils import Time, TimeSince
@@ -83,7 +84,13 @@ class _PagesOnly(MiddlewareMixin):
 class Session(_PagesOnly, SessionMiddleware): ...
 
 
-class Locale(_PagesOnly, LocaleMiddleware): ...
+class Locale(_PagesOnly, LocaleMiddleware):
+    def __call__(self, request: HttpRequest) -> Any:
+        try:
+            return super().__call__(request)
+        finally:
+            # It belongs to the thread, and the API would go on in the language of the last page.
+            translation.deactivate()
 
 
 class Authentication(_PagesOnly, AuthenticationMiddleware): ...

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Q
+from django.utils.translation import gettext
 
 from messaging.models import Attempt, Event, FeedbackEvent, Message, Reason, Status
 
@@ -72,35 +73,47 @@ def tell(message: Message) -> list[Step]:
 
 
 def _steps(message: Message) -> Iterator[Step]:
-    yield Step(message.created_at, Status.PENDING, "Accepted.")
+    yield Step(message.created_at, Status.PENDING, gettext("Accepted."))
     for attempt in message.attempts.select_related("sender").order_by("started_at"):
         sender = attempt.sender.name
-        yield Step(attempt.started_at, Status.SENDING, f"Handed to {sender}.", sender)
+        handed = gettext("Handed to %(sender)s.") % {"sender": sender}
+        yield Step(attempt.started_at, Status.SENDING, handed, sender)
         if attempt.finished_at is not None:
             yield Step(attempt.finished_at, AFTER_ATTEMPT[attempt.outcome], told(attempt), sender)
     for event in message.events.filter(kind__in=AFTER_EVENT).order_by("at"):
-        why = event.details.get("why") or event.details.get("reason") or ""
-        label = str(Event.Kind(event.kind).label).capitalize()
-        yield Step(event.at, AFTER_EVENT[event.kind], f"{label}: {why}" if why else f"{label}.")
+        yield Step(event.at, AFTER_EVENT[event.kind], told_event(event))
     for news in message.feedback_events.select_related("sender").order_by("at", "pk"):
         yield Step(news.at, news.kind, told_feedback(news), news.sender.name)
 
 
+def told_event(event: Event) -> str:
+    why = event.details.get("why") or event.details.get("reason") or ""
+    return _sentence(str(Event.Kind(event.kind).label).capitalize(), why)
+
+
 def told_feedback(news: FeedbackEvent) -> str:
     """Who reported it, of whom, and in which words."""
-    about = f" of {news.recipient}" if news.recipient else ""
-    words = f": {news.words}" if news.words else "."
-    return f"Reported by {news.sender.name}{about}{words}"
+    facts = {"sender": news.sender.name, "recipient": news.recipient}
+    if news.recipient:
+        return _sentence(gettext("Reported by %(sender)s of %(recipient)s") % facts, news.words)
+    return _sentence(gettext("Reported by %(sender)s") % facts, news.words)
 
 
 def told(attempt: Attempt) -> str:
     """What came of it, in our word and the provider's."""
-    ours = attempt.kind or attempt.get_outcome_display()
-    where = f" at {attempt.phase}" if attempt.phase else ""
-    theirs = f"{attempt.provider_code} {attempt.provider_words}".strip()
-    told = f"{ours}{where}: {theirs}" if theirs else f"{ours}{where}."
+    ours = attempt.kind or str(attempt.get_outcome_display())
+    if attempt.phase:
+        ours = gettext("%(what)s at %(phase)s") % {"what": ours, "phase": attempt.phase}
+    told = _sentence(ours, f"{attempt.provider_code} {attempt.provider_words}".strip())
     if attempt.refused:
         # By position: history holds no addresses.
         refused = ", ".join(f"{one['recipient']} ({one['code']})" for one in attempt.refused)
-        told += f" Refused: {refused}."
+        told += " " + gettext("Refused: %(recipients)s.") % {"recipients": refused}
     return told
+
+
+def _sentence(what: str, words: str) -> str:
+    """Others' words follow ours as they are."""
+    if words:
+        return gettext("%(what)s: %(words)s") % {"what": what, "words": words}
+    return gettext("%(what)s.") % {"what": what}

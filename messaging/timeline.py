@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from messaging.models import Attempt, Event, Message, Status
-from messaging.story import AFTER_ATTEMPT, AFTER_EVENT, told, told_feedback
+from messaging.story import AFTER_ATTEMPT, AFTER_EVENT, told, told_event, told_feedback
 
 _DETAILS = ("why", "reason", "from", "to", "request_id")
 
@@ -51,10 +51,8 @@ def _entries(message: Message) -> Iterator[Entry]:
     for event in message.events.order_by("at"):
         kind = Event.Kind(event.kind)
         details = {name: event.details[name] for name in _DETAILS if name in event.details}
-        why = event.details.get("why") or event.details.get("reason") or ""
-        label = str(kind.label).capitalize()
-        detail = f"{label}: {why}" if why else f"{label}."
-        yield Entry(event.at, kind.value, AFTER_EVENT.get(kind, ""), detail, details=details)
+        became = AFTER_EVENT.get(kind, "")
+        yield Entry(event.at, kind.value, became, told_event(event), details=details)
     for news in message.feedback_events.select_related("sender").order_by("at", "pk"):
         details = {"recipient": news.recipient} if news.recipient else {}
         yield Entry(news.at, "feedback", news.kind, told_feedback(news), details=details)

@@ -28,6 +28,7 @@ WITH_SQLITE = (
     *(f"tests/templates_app/test_{name}.py" for name in ("hostile", "safe_places", "language")),
     *("tests/templates_app/test_markup.py", "tests/limits/test_tallies.py"),
     *("tests/messaging/channels/", "tests/deployment/"),
+    *("tests/test_translations.py", "tests/test_admin_in_chinese.py"),
 )
 ELSEWHERE = {"sqlite": WITH_POSTGRESQL, "postgresql": WITH_SQLITE}
 

@@ -3,7 +3,8 @@ the short faults. The long faults are `make faults`.
 
 PostgreSQL is TEST_POSTGRES_URL, or the local one, or one from a wheel that is started for the run.
 RabbitMQ and Redis are TEST_RABBITMQ_URL and TEST_REDIS_URL, or the local ones. What is missing is
-said in the last lines, and so is a missing Chromium; with REQUIRE_SERVICES=1 it is a failure.
+said in the last lines, and so are a missing Chromium or gettext; with REQUIRE_SERVICES=1 it is a
+failure.
 """
 
 import os
@@ -20,6 +21,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
+from tests import extract_messages
 from tests.browser import chromium
 from tests.environment import DEFAULTS
 
@@ -107,7 +109,11 @@ def report(results: list[tuple[str, int]], services: dict[str, str], seconds: fl
     no_browser = chromium.is_missing()
     if no_browser:
         print(f"NOT RUN: tests of pages in a browser: no {chromium.CHROMIUM}.")
-    if (missing or absent or no_browser) and os.environ.get("REQUIRE_SERVICES") == "1":
+    no_gettext = extract_messages.is_missing()
+    if no_gettext:
+        print(f"NOT RUN: whether the translations are complete: no {', '.join(no_gettext)}.")
+    lacking = missing or absent or no_browser or no_gettext
+    if lacking and os.environ.get("REQUIRE_SERVICES") == "1":
         print("REQUIRE_SERVICES=1: that is a failure.")
         return 1
     return 1 if failed else 0

@@ -9,8 +9,10 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import FileResponse, Http404, HttpRequest
 from django.http.response import HttpResponseBase
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
+from unfold.decorators import display
 
 from messaging import attachment_files
 from messaging.admin.history import OfMessageAdmin
@@ -94,9 +96,15 @@ class AttachmentAdmin(ReadOnlyAdmin):
 
 @admin.register(MessageAttachment)
 class MessageAttachmentAdmin(OfMessageAdmin):
-    list_display = ["attachment", "position", "content_id", "of_message"]
+    list_display = ["of_attachment", "position", "content_id", "of_message"]
+    list_display_links = ["position"]
     search_help_text = _("Id of the message, or of the attachment")
-    fields = ["of_message", "attachment", "position", "content_id"]
+    fields = ["of_message", "of_attachment", "position", "content_id"]
+
+    @display(description=_("attachment"))
+    def of_attachment(self, row: MessageAttachment) -> str:
+        url = reverse("admin:messaging_attachment_change", args=[row.attachment_id])
+        return format_html('<a href="{}" class="text-link">{}</a>', url, row.attachment_id)
 
     def search(self, queryset: QuerySet[Any], text: str) -> QuerySet[Any]:
         pk = as_uuid(text)

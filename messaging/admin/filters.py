@@ -86,7 +86,7 @@ class ApplicationFilter(ChoiceFilter):
 
 
 class CreatedFilter(ChoiceFilter):
-    title = _("accepted")
+    title = _("accepted at")
     parameter_name = "created"
     choices_shown = [(name, label) for name, (_length, label) in PERIODS.items()]
 

@@ -26,7 +26,7 @@ from messaging.admin.cancelling import CancelMixin
 from messaging.admin.history import OUTCOME_COLORS
 from messaging.admin.reading import ReadOnlyAdmin, with_pk
 from messaging.admin.resending import ResendMixin
-from messaging.models import Message, Status
+from messaging.models import Feedback, Message, Status
 from messaging.simulation import is_test
 from messaging.story import shown_status, tell
 
@@ -48,6 +48,7 @@ FEEDBACK_COLORS = {
     "complained": "danger",
 }
 STATUS_WORDS = dict(Status.choices) | {"scheduled": _("scheduled"), "retrying": _("retrying")}
+STEP_WORDS = STATUS_WORDS | dict(Feedback.choices)
 
 
 @admin.register(Message)
@@ -120,7 +121,7 @@ class MessageAdmin(attachments.AttachmentsMixin, CancelMixin, ResendMixin, ReadO
 
     # --- columns ---------------------------------------------------------------------------------
 
-    @display(description=_("accepted"))
+    @display(description=_("accepted at"))
     def accepted(self, message: Message) -> str:
         return date_format(timezone.localtime(message.created_at), "Y-m-d H:i:s")
 
@@ -237,7 +238,10 @@ class MessageAdmin(attachments.AttachmentsMixin, CancelMixin, ResendMixin, ReadO
         colors = STATUS_COLORS | FEEDBACK_COLORS
         files = attachments.shown(message)
         return {
-            "steps": [(step, colors.get(step.status, "")) for step in tell(message)],
+            "steps": [
+                (step, STEP_WORDS[step.status], colors.get(step.status, ""))
+                for step in tell(message)
+            ],
             "attempts": [
                 (attempt, OUTCOME_COLORS.get(attempt.outcome or "open", ""))
                 for attempt in message.attempts.select_related("sender").order_by("started_at")

@@ -132,14 +132,11 @@ def field_rows(adapter: Adapter | None, *, stored: frozenset[str]) -> list[Any]:
     return rows
 
 
-def _label(option: Option) -> str:
-    return gettext(option.name.replace("_", " ").capitalize())
-
-
 def _secret_field(option: Option, is_stored: bool) -> forms.Field:
     keep = gettext("One is stored; leave empty to keep it.") if is_stored else ""
     return forms.CharField(
-        label=_label(option),
+        # These are extracted from the adapters by `make messages`.
+        label=gettext(option.label),
         help_text=f"{gettext(option.help)} {keep}".strip(),
         required=option.is_required and not is_stored,
         # Spaces at its ends may belong to it.
@@ -149,7 +146,7 @@ def _secret_field(option: Option, is_stored: bool) -> forms.Field:
 
 
 def _option_field(option: Option) -> forms.Field:
-    shared: dict[str, Any] = {"label": _label(option), "help_text": gettext(option.help)}
+    shared: dict[str, Any] = {"label": gettext(option.label), "help_text": gettext(option.help)}
     if option.kind is bool:
         return forms.BooleanField(required=False, widget=UnfoldBooleanSwitchWidget, **shared)
     shared["required"] = option.is_required

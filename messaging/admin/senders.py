@@ -39,6 +39,11 @@ TEST_SECONDS = 15.0
 ADAPTER_TITLES = {
     "smtp": _("SMTP: any mail server"),
     "anymail": _("HTTP API of an e-mail provider"),
+    "aliyun_sms": _("Aliyun SMS"),
+    "wecom_app": _("An application of WeChat Work"),
+    "wecom_robot": _("A group robot of WeChat Work"),
+    "wechat_official": _("WeChat Official Account"),
+    "apprise": _("Chat services, by Apprise"),
 }
 NOTES = {
     "pause": _("It is switched off and gets no more messages."),
@@ -137,7 +142,7 @@ class SenderAdmin(ModelAdmin):
                     "url": f"?adapter={adapter.name}",
                     "title": ADAPTER_TITLES.get(adapter.name, adapter.name),
                     "channel": ChannelChoices(adapter.channel.value).label,
-                    "needs": ", ".join(o.name for o in adapter.options if o.is_required),
+                    "needs": ", ".join(gettext(o.label) for o in adapter.options if o.is_required),
                 }
                 for adapter in ADAPTERS.values()
                 if adapter.name not in BUILT_IN

@@ -173,6 +173,11 @@ class Option:
     default: Any = None
     choices: tuple[str, ...] = ()
 
+    @property
+    def label(self) -> str:
+        """In English, as `help` is: forms translate both."""
+        return self.name.replace("_", " ").capitalize()
+
 
 @dataclass(frozen=True, slots=True)
 class ProbeStep:

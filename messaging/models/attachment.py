@@ -1,6 +1,7 @@
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import ApiKey, Application
@@ -85,7 +86,8 @@ class MessageAttachment(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.attachment_id} of {self.message_id}"
+        facts = {"part": self.attachment_id, "whole": self.message_id}
+        return gettext("%(part)s of %(whole)s") % facts
 
     @property
     def disposition(self) -> str:

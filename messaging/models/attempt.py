@@ -1,6 +1,7 @@
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from core.ids import uuid7
 from messaging.models.message import Message
@@ -16,7 +17,7 @@ class Attempt(models.Model):
 
     class Outcome(models.TextChoices):
         OPEN = "", _("open")
-        ACCEPTED = "accepted", _("accepted")
+        ACCEPTED = "accepted", pgettext_lazy("by the provider", "accepted")
         TEMPORARY = "temporary", _("temporary failure")
         PERMANENT = "permanent", _("permanent failure")
         SENDER = "sender", _("the sender failed")

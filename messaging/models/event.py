@@ -1,6 +1,7 @@
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from messaging.models.message import Message
@@ -45,4 +46,5 @@ class Event(models.Model):
         verbose_name_plural = _("events")
 
     def __str__(self) -> str:
-        return f"{self.kind} of {self.message_id}"
+        facts = {"part": self.get_kind_display(), "whole": self.message_id}
+        return gettext("%(part)s of %(whole)s") % facts

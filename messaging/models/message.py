@@ -1,6 +1,7 @@
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import ApiKey, Application
@@ -237,4 +238,5 @@ class OtherRecipient(models.Model):
         indexes = [models.Index(name="other_recipient_by_address", fields=["address", "message"])]
 
     def __str__(self) -> str:
-        return f"{self.role} of {self.message_id}"
+        facts = {"part": self.role, "whole": self.message_id}
+        return gettext("%(part)s of %(whole)s") % facts

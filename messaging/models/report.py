@@ -3,6 +3,7 @@ import secrets
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from messaging.models.message import Feedback, Message
@@ -28,7 +29,7 @@ class SenderHook(models.Model):
         verbose_name_plural = _("addresses for reports")
 
     def __str__(self) -> str:
-        return f"of {self.sender_id}"
+        return gettext("of sender %(id)s") % {"id": self.sender_id}
 
 
 class ProviderReport(models.Model):
@@ -101,4 +102,5 @@ class FeedbackEvent(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} of {self.message_id}"
+        facts = {"part": self.get_kind_display(), "whole": self.message_id}
+        return gettext("%(part)s of %(whole)s") % facts

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from accounts.models import Application
 from core.addresses import InvalidAddress, parse_address
@@ -76,7 +77,7 @@ class Sender(Limited):
         related_name="senders",
         null=True,
         blank=True,
-        verbose_name=_("group"),
+        verbose_name=pgettext_lazy("of senders", "group"),
         help_text=_("Its limits hold for all its senders together, beside their own."),
     )
     applications = models.ManyToManyField(

@@ -1,4 +1,5 @@
 from django.db import models
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from messaging.models.sender import Sender
@@ -45,4 +46,8 @@ class SenderMove(models.Model):
         indexes = [models.Index(name="sender_move_of_sender", fields=["sender", "at"])]
 
     def __str__(self) -> str:
-        return f"{self.from_state} to {self.to_state} at {self.at:%Y-%m-%d %H:%M}"
+        return gettext("%(before)s to %(after)s at %(time)s") % {
+            "before": self.get_from_state_display(),
+            "after": self.get_to_state_display(),
+            "time": f"{self.at:%Y-%m-%d %H:%M}",
+        }

@@ -1,5 +1,6 @@
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from messaging.models.limits import SenderGroup
@@ -32,7 +33,7 @@ class SenderWindow(models.Model):
         related_name="windows",
         db_index=False,
         null=True,
-        verbose_name=_("group"),
+        verbose_name=pgettext_lazy("of senders", "group"),
     )
     window = models.CharField(_("window"), max_length=6, choices=Window)
     started_at = models.DateTimeField(_("started at"))
@@ -56,4 +57,8 @@ class SenderWindow(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.used} in the {self.window} from {self.started_at:%Y-%m-%d %H:%M}"
+        return gettext("%(used)s in the %(window)s from %(time)s") % {
+            "used": self.used,
+            "window": self.get_window_display(),
+            "time": f"{self.started_at:%Y-%m-%d %H:%M}",
+        }

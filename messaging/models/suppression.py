@@ -68,4 +68,4 @@ class Suppression(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{mask_addresses(self.address)} ({self.reason})"
+        return f"{mask_addresses(self.address)} ({self.get_reason_display()})"

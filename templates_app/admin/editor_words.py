@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 
 def editor_words() -> dict[str, Any]:
@@ -27,12 +28,12 @@ def editor_words() -> dict[str, Any]:
             "remove": _("Remove"),
             "types": {
                 "any": _("any"),
-                "string": _("text"),
-                "number": _("number"),
+                "string": pgettext("type of a variable", "text"),
+                "number": pgettext("type of a variable", "number"),
                 "integer": _("whole number"),
                 "boolean": _("yes or no"),
                 "array": _("list"),
-                "object": _("group"),
+                "object": pgettext("type of a variable", "group"),
             },
         },
         "where": _("%(part)s, line %(line)s:"),
