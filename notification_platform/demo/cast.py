@@ -59,7 +59,7 @@ SENDERS: tuple[dict[str, Any], ...] = (
     {"name": "demo-mail-old", "adapter": "smtp", "priority": 10, "weight": 20},
     {"name": "demo-mail-spare", "adapter": "smtp", "per_day": 50_000},
     {"name": "demo-sms-1", "adapter": "aliyun_sms", "priority": 10, "per_day": 100_000},
-    {"name": "demo-sms-2", "adapter": "aliyun_sms", "per_minute": 2, "per_hour": 60},
+    {"name": "demo-sms-2", "adapter": "aliyun_sms", "per_minute": 1, "per_hour": 20},
     {"name": "demo-wecom", "adapter": "wecom_app", "per_minute": 200},
     {"name": "demo-ops-robot", "adapter": "wecom_robot", "per_minute": 20},
     {"name": "demo-official", "adapter": "wechat_official", "per_day": 100_000},

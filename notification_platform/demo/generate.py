@@ -145,21 +145,26 @@ def _certain(order: Order, rng: Random) -> Iterator[tuple[float, Text, dict[str,
             given = {"plan": ["taken"], "wants": name}
             yield now - ago, of_sender.get(name, text["ticket-opened"]), given
             ago -= every
-    some_days_ago = min(3.0, order.days / 2) * DAY
+    some_days_ago = min(5.0, order.days / 1.2) * DAY
     for fate, _ in FATES:
         for _ in range(2):
             given = {"plan": ["taken"], "fate": fate}
             yield now - rng.uniform(50_000, some_days_ago), text["invoice-ready"], given
     for plan, _ in PLANS["email"]:
-        yield now - rng.uniform(90_000, some_days_ago), text["order-shipped"], {"plan": list(plan)}
+        given = {"plan": list(plan), "wants": "demo-mail-1"}
+        yield now - rng.uniform(90_000, some_days_ago), text["order-shipped"], given
+    for _ in range(2):
+        given = {"plan": ["silent"], "wants": "demo-mail-2"}
+        yield now - rng.uniform(90_000, some_days_ago), text["password-reset"], given
     # What waits now: for its time, for another try, for an answer.
     for number in range(6):
         later = {"plan": ["taken"], "due_at": now + rng.uniform(3600, 2 * DAY)}
         yield now - rng.uniform(60, 7200), text["newsletter" if number % 2 else "survey"], later
         tried = {"plan": ["later", "later", "taken"], "wants": "demo-mail-1"}
         yield now - rng.uniform(4, 14), text["ticket-solved"], tried
-    for _ in range(4):
-        silent = {"plan": ["silent"], "wants": "demo-mail-2"}
+    for number in range(4):
+        # Of one sender three in a row would be too many.
+        silent = {"plan": ["silent"], "wants": f"demo-mail-{1 + number % 2}"}
         yield now - rng.uniform(4, 40), text["password-reset"], silent
 
 
