@@ -1,4 +1,4 @@
-"""`generate_demo_data`: what it makes looks like what the platform writes, and tells true stories."""
+"""`generate_demo_data` makes what the platform would have written; its stories are true."""
 
 from collections import Counter
 from datetime import timedelta
