@@ -164,7 +164,8 @@ def _published(
     )
     author = Author("generate_demo_data")
     publishing.create_template(template, draft=None, by=author, now=made_at)
-    is_mail, found = text.channel == "email", []
+    found: list[Published] = []
+    is_mail = text.channel == "email"
     halfway = since + (now - since) / 2
     for moment in (made_at, halfway) if len(text.code) % 3 == 0 else (made_at,):
         closing = "\n\n[www.example.com](https://www.example.com)" if is_mail and found else ""

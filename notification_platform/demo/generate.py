@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
@@ -113,7 +114,7 @@ class _Streams:
     usual: list[tuple[float, Text]]
     campaigns: list[list[float]]
     # Those that must be there, whatever chance says: `(moment, text, what else is given)`.
-    certain: list[tuple[float, Text, dict[str, object]]]
+    certain: list[tuple[float, Text, dict[str, Any]]]
 
     def lives(self, arriving: Arriving) -> Iterator[Life]:
         """In the order in which they were accepted."""
@@ -135,7 +136,8 @@ def _streams(order: Order, arriving: Arriving, rng: Random) -> _Streams:
     return _Streams(usual, found.campaigns, certain)
 
 
-def _certain(order: Order, rng: Random) -> Iterator[tuple[float, Text, dict[str, object]]]:
+def _certain(order: Order, rng: Random) -> Iterator[tuple[float, Text, dict[str, Any]]]:
+    given: dict[str, Any]
     now = order.now.timestamp()
     text = {each.code: each for each in TEXTS}
     of_sender = {"demo-on-call": text["on-call"]}
@@ -152,20 +154,20 @@ def _certain(order: Order, rng: Random) -> Iterator[tuple[float, Text, dict[str,
             yield now - rng.uniform(50_000, some_days_ago), text["invoice-ready"], given
     for plan, _ in PLANS["email"]:
         given = {"plan": list(plan), "wants": "demo-mail-1"}
-        yield now - rng.uniform(90_000, some_days_ago), text["order-shipped"], given
+        yield now - rng.uniform(50_000, some_days_ago), text["order-shipped"], given
     for _ in range(2):
         given = {"plan": ["silent"], "wants": "demo-mail-2"}
-        yield now - rng.uniform(90_000, some_days_ago), text["password-reset"], given
+        yield now - rng.uniform(50_000, some_days_ago), text["password-reset"], given
     # What waits now: for its time, for another try, for an answer.
     for number in range(6):
-        later = {"plan": ["taken"], "due_at": now + rng.uniform(3600, 2 * DAY)}
-        yield now - rng.uniform(60, 7200), text["newsletter" if number % 2 else "survey"], later
-        tried = {"plan": ["later", "later", "taken"], "wants": "demo-mail-1"}
-        yield now - rng.uniform(4, 14), text["ticket-solved"], tried
+        given = {"plan": ["taken"], "due_at": now + rng.uniform(3600, 2 * DAY)}
+        yield now - rng.uniform(60, 7200), text["newsletter" if number % 2 else "survey"], given
+        given = {"plan": ["later", "later", "taken"], "wants": "demo-mail-1"}
+        yield now - rng.uniform(4, 14), text["ticket-solved"], given
     for number in range(4):
         # Of one sender three in a row would be too many.
-        silent = {"plan": ["silent"], "wants": f"demo-mail-{1 + number % 2}"}
-        yield now - rng.uniform(4, 40), text["password-reset"], silent
+        given = {"plan": ["silent"], "wants": f"demo-mail-{1 + number % 2}"}
+        yield now - rng.uniform(4, 40), text["password-reset"], given
 
 
 # --- who takes it --------------------------------------------------------------------------------
@@ -260,7 +262,7 @@ def _write_windows(platform: Platform) -> None:
             sender=meter.owner if isinstance(meter.owner, Sender) else None,
             group=None if isinstance(meter.owner, Sender) else meter.owner,
             window=window,
-            started_at=_moment(begins),
+            started_at=datetime.fromtimestamp(begins, UTC),
             used=int(used),
         )
         for meter in meters.values()

@@ -15,7 +15,7 @@ class Table:
     since 1970, JSON as text."""
 
     def __init__(self, model: type[models.Model], columns: Sequence[str]) -> None:
-        fields = [model._meta.get_field(name) for name in columns]
+        fields: list[Any] = [model._meta.get_field(name) for name in columns]
         self.is_postgresql = connection.vendor == "postgresql"
         names = ", ".join(field.column for field in fields)
         table = model._meta.db_table

@@ -32,7 +32,7 @@ from messaging.senders import state_of as shown_state_of
 from messaging.states import FINAL, RANKS
 from messaging.story import shown_status, tell
 from messaging.timeline import timeline_of
-from notification_platform.demo.cast import SENDERS
+from notification_platform.demo.cast import SENDERS, follow_local_senders
 from templates_app.models import Template
 from tests.factories import make_message, make_sender
 
@@ -240,6 +240,24 @@ def test_the_same_seed_draws_the_same_words(demo):
     assert Application.objects.filter(name="Web shop").exists()
     assert not any("%NAME%" in subject for subject in subjects if subject)
     assert not any("%ADDRESS%" in str(message.content) for message in Message.objects.all())
+
+
+@pytest.mark.django_db
+def test_its_senders_lead_to_the_mailbox_of_make_run_and_follow_it():
+    local = make_sender(name="local-mailbox", adapter="smtp", options=_at_port(2525))
+
+    call_command("generate_demo_data", messages=500, days=1)
+    before = Sender.objects.get(name="demo-mail-1").options
+    Sender.objects.filter(pk=local.pk).update(options=_at_port(2626))
+    follow_local_senders()
+
+    assert before == _at_port(2525)
+    assert Sender.objects.get(name="demo-mail-1").options == _at_port(2626)
+    assert Sender.objects.get(name="demo-esp").options["api_url"] == "http://127.0.0.1:9"
+
+
+def _at_port(port):
+    return {"host": "127.0.0.1", "port": port, "security": "none"}
 
 
 @pytest.mark.django_db

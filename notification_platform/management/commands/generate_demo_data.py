@@ -6,8 +6,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from accounts.models import Application
+from messaging.channels.simulator import NAMES as SIMULATORS
 from messaging.models import Message, Sender
-from messaging.simulation import NAMES as SIMULATORS
 from notification_platform.demo.cast import LOCAL, SENDERS
 from notification_platform.demo.generate import LEAST, Order, generate
 from notification_platform.demo.words import APPS, LANGUAGES
