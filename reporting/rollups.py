@@ -110,12 +110,16 @@ def recount(hour: datetime, *, now: datetime) -> None:
 
 
 def _count(hour: datetime) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_count_sql(), _count_values(hour))
+
+
+def _count_values(hour: datetime) -> list[Any]:
     pk: Any = Message._meta.pk
     ids = (lowest_uuid7(hour - CLOCK_SKEW), lowest_uuid7(hour + HOUR + CLOCK_SKEW))
     began, ended = _adapted(hour), _adapted(hour + HOUR)
     bounds = [pk.get_db_prep_value(id_, connection) for id_ in ids]
-    with connection.cursor() as cursor:
-        cursor.execute(_count_sql(), [began, *sorted(NAMES), *bounds, began, ended])
+    return [began, *sorted(NAMES), *bounds, began, ended]
 
 
 def _adapted(moment: datetime) -> Any:
