@@ -19,6 +19,7 @@ from templates_app.fields import CodeField
 # Of one answer.
 MAX_DAYS = {Interval.HOUR: 31, Interval.DAY: 400}
 BY_DEFAULT = timedelta(hours=24)
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 # All messages of a caller are of one application.
 GROUPS = [each.value for each in GroupBy if each is not GroupBy.APPLICATION]
 
@@ -46,6 +47,9 @@ class SummaryQuery(StrictSerializer):
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
         now: datetime = self.context["now"]
+        for name in ("since", "until"):
+            if data.get(name, now) < EARLIEST:
+                _refuse(name, f"It is before {EARLIEST.year}.")
         until = data.setdefault("until", now)
         since = data.setdefault("since", until - BY_DEFAULT)
         if until > now + timedelta(days=1):
