@@ -12,6 +12,8 @@ from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
+from accounts import audit
+from accounts.models import Action
 from messaging import attachment_files
 from messaging.admin.history import OfMessageAdmin
 from messaging.admin.reading import ReadOnlyAdmin
@@ -58,6 +60,7 @@ class AttachmentsMixin:
         except FileNotFoundError as error:
             raise Http404 from error
         log.info("attachment_downloaded", attachment_id=str(attachment.pk), user_id=request.user.pk)
+        audit.record(by=audit.of_request(request), action=Action.DOWNLOADED, obj=attachment)
         return FileResponse(
             file,
             as_attachment=True,

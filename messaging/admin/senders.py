@@ -3,6 +3,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -12,9 +13,10 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
-from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
+from accounts.audited import AuditedAdmin
+from accounts.models import Action
 from core.labels import label
 from messaging import hooks, senders
 from messaging.admin.quotas import WindowInline, shown_use
@@ -38,6 +40,12 @@ ADAPTER_TITLES = {
     "smtp": _("SMTP: any mail server"),
     "anymail": _("HTTP API of an e-mail provider"),
 }
+DEEDS = {
+    "pause": Action.PAUSED,
+    "resume": Action.RESUMED,
+    "mend": Action.RESET,
+    "rotate": Action.ROTATED,
+}
 NOTES = {
     "pause": _("It is switched off and gets no more messages."),
     "resume": _("It is switched on again."),
@@ -47,7 +55,7 @@ NOTES = {
 
 
 @admin.register(Sender)
-class SenderAdmin(ModelAdmin):
+class SenderAdmin(AuditedAdmin):
     list_display = [
         *("name", "state", "from_address", "adapter", "group", "today", "priority", "weight"),
     ]
@@ -68,6 +76,9 @@ class SenderAdmin(ModelAdmin):
         """Messages and attempts name it: it is switched off instead."""
         return False
 
+    def has_operate_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("messaging.operate_sender")
+
     # --- list ------------------------------------------------------------------------------------
 
     @display(description=_("state"))
@@ -79,16 +90,16 @@ class SenderAdmin(ModelAdmin):
     def today(self, sender: Sender) -> str:
         return shown_use(sender, "day", now=timezone.now())
 
-    @admin.action(description=_("Test connection"), permissions=["change"])
+    @admin.action(description=_("Test connection"), permissions=["operate"])
     def test_selected(self, request: HttpRequest, queryset: QuerySet[Sender]) -> HttpResponse:
         return self._show_test(request, list(queryset), back=request.get_full_path())
 
-    @admin.action(description=_("Pause"), permissions=["change"])
+    @admin.action(description=_("Pause"), permissions=["operate"])
     def pause_selected(self, request: HttpRequest, queryset: QuerySet[Sender]) -> None:
         for sender in queryset:
             self._do(request, sender, "pause")
 
-    @admin.action(description=_("Resume"), permissions=["change"])
+    @admin.action(description=_("Resume"), permissions=["operate"])
     def resume_selected(self, request: HttpRequest, queryset: QuerySet[Sender]) -> None:
         for sender in queryset:
             self._do(request, sender, "resume")
@@ -127,7 +138,7 @@ class SenderAdmin(ModelAdmin):
                 "used_today": state.used_today,
                 "is_recovering": state.kind == SenderKind.RECOVERING,
                 "is_lost": senders.stored_secrets(sender) is None,
-                "may_change": self.has_change_permission(request, sender),
+                "may_operate": self.has_operate_permission(request),
                 "is_silent": not hooks.takes_reports(sender) and sender.adapter not in BUILT_IN,
                 "hook_url": self._hook_url(request, sender),
             }
@@ -177,18 +188,20 @@ class SenderAdmin(ModelAdmin):
         ]
 
     def test(self, request: HttpRequest, pk: int) -> HttpResponse:
-        sender = self._changeable(request, pk)
+        sender = self._operable(request, pk)
         return self._show_test(request, [sender], back=_change_url(sender))
 
     def do(self, request: HttpRequest, pk: int, deed: str) -> HttpResponse:
-        sender = self._changeable(request, pk)
+        sender = self._operable(request, pk)
         if deed not in NOTES:
             raise Http404
+        if deed == "rotate" and not self.has_change_permission(request, sender):
+            raise PermissionDenied
         self._do(request, sender, deed)
         return HttpResponseRedirect(_change_url(sender))
 
-    def _changeable(self, request: HttpRequest, pk: int) -> Sender:
-        if not self.has_change_permission(request):
+    def _operable(self, request: HttpRequest, pk: int) -> Sender:
+        if not self.has_operate_permission(request):
             raise PermissionDenied
         sender = Sender.objects.filter(pk=pk).first()
         if sender is None:
@@ -196,13 +209,14 @@ class SenderAdmin(ModelAdmin):
         return sender
 
     def _do(self, request: HttpRequest, sender: Sender, deed: str) -> None:
-        if deed == "mend":
-            senders.put_back_into_play(sender)
-        elif deed == "rotate":
-            hooks.renew_hook(sender)
-        else:
-            senders.switch_sender(sender, is_active=deed == "resume")
-        self.log_change(request, sender, f"{deed.capitalize()}.")
+        with transaction.atomic():
+            if deed == "mend":
+                senders.put_back_into_play(sender)
+            elif deed == "rotate":
+                hooks.renew_hook(sender)
+            else:
+                senders.switch_sender(sender, is_active=deed == "resume")
+            self.log_deed(request, sender, DEEDS[deed])
         self.message_user(request, f"{sender}: {NOTES[deed]}", messages.SUCCESS)
 
     def _show_test(self, request: HttpRequest, chosen: list[Sender], *, back: str) -> HttpResponse:
@@ -212,6 +226,8 @@ class SenderAdmin(ModelAdmin):
         for sender in chosen:
             in_time = time.monotonic() - started < TEST_SECONDS
             steps = list(senders.probe_sender(sender)) if in_time else []
+            if steps:
+                self.log_deed(request, sender, Action.TESTED)
             tests.append((sender, steps, bool(steps) and all(step.is_ok for step in steps)))
         context = {
             **self.admin_site.each_context(request),

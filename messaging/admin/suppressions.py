@@ -6,6 +6,7 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.template.response import TemplateResponse
@@ -18,7 +19,8 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget
 
-from accounts.models import Application
+from accounts import audit
+from accounts.models import Action, Application
 from core.addresses import InvalidAddress
 from core.labels import label
 from core.recipients import parse_recipient
@@ -195,13 +197,16 @@ class SuppressionAdmin(ReadOnlyAdmin):
 
     def _store(self, request: HttpRequest, form: ImportForm) -> HttpResponse:
         parsed, application = form.cleaned_data["file"], form.cleaned_data["application"]
-        added = suppressions.add_many(
-            parsed.entries,
-            channel=form.cleaned_data["channel"],
-            application_id=application.pk if application else None,
-            source=_source(request),
-            now=timezone.now(),
-        )
+        channel = form.cleaned_data["channel"]
+        with transaction.atomic():
+            added = suppressions.add_many(
+                parsed.entries,
+                channel=channel,
+                application_id=application.pk if application else None,
+                source=_source(request),
+                now=timezone.now(),
+            )
+            self._record(request, Action.IMPORTED, added=added, channel=channel)
         words = gettext("%(added)s added, %(known)s were there already.") % {
             "added": added,
             "known": len(parsed.entries) - added,
@@ -222,12 +227,16 @@ class SuppressionAdmin(ReadOnlyAdmin):
     def take_out(self, request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
         if not self.has_take_out_permission(request):
             raise PermissionDenied
+        self._record(request, Action.EXPORTED)
         rows = Suppression.objects.order_by("pk").iterator(chunk_size=1000)
         return StreamingHttpResponse(
             write_csv(rows),
             content_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": 'attachment; filename="suppressions.csv"'},
         )
+
+    def _record(self, request: HttpRequest, action: Action, **details: Any) -> None:
+        audit.record(by=audit.of_request(request), action=action, kind=Suppression, **details)
 
 
 def _source(request: HttpRequest) -> str:

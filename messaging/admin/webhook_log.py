@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -12,6 +13,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
+from accounts.models import Action
 from core.errors import DomainError
 from core.labels import label
 from messaging.admin.history import message_link
@@ -83,7 +85,9 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
         called, refused = 0, ""
         for delivery in queryset.select_related("endpoint")[:REPLAYED_AT_ONCE]:
             try:
-                endpoints.replay(delivery, now=timezone.now())
+                with transaction.atomic():
+                    endpoints.replay(delivery, now=timezone.now())
+                    self.log_deed(request, delivery, Action.REPLAYED)
             except DomainError as error:
                 refused = error.detail
             else:

@@ -3,9 +3,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
-from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.models import Group
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -14,14 +12,13 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from accounts import keys, quotas
+from accounts.audited import AuditedAdmin
 from accounts.forms import CAPS, LIMITS, ApiKeyForm, ApplicationForm, day_limit, describe_use
-from accounts.models import ApiKey, Application, User
+from accounts.models import Action, ApiKey, Application
 from core.errors import DomainError
 from core.labels import label
 
@@ -34,26 +31,6 @@ STATE_COLORS = {
     "revoked": "danger",
 }
 
-admin.site.unregister(Group)
-
-
-@admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin):
-    form = UserChangeForm
-    add_form = UserCreationForm
-    change_password_form = AdminPasswordChangeForm
-    list_filter = ["is_active", "is_staff", "is_superuser"]
-
-    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Histories name them: they are switched off instead."""
-        return False
-
-
-@admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
-    pass
-
-
 ABOUT_APPLICATION = [
     *("name", "description", "is_active", "dedupe_seconds", "allowed_recipients"),
     *("default_region", "allowed_countries"),
@@ -61,7 +38,7 @@ ABOUT_APPLICATION = [
 
 
 @admin.register(Application)
-class ApplicationAdmin(ModelAdmin):
+class ApplicationAdmin(AuditedAdmin):
     list_display = ["name", "description", "is_active", "created_at"]
     list_filter = ["is_active"]
     search_fields = ["name"]
@@ -90,7 +67,7 @@ class ApplicationAdmin(ModelAdmin):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(ModelAdmin):
+class ApiKeyAdmin(AuditedAdmin):
     form = ApiKeyForm
     list_display = ["key_id", "application", "name", "kind", "state", "last_used_at", "expires_at"]
     list_filter = ["kind", "application"]
@@ -215,11 +192,12 @@ class ApiKeyAdmin(ModelAdmin):
                 button=gettext("Rotate"),
             )
         try:
-            issued = keys.rotate_key(key=key, overlap=OVERLAP, now=timezone.now())
+            with transaction.atomic():
+                issued = keys.rotate_key(key=key, overlap=OVERLAP, now=timezone.now())
+                self.log_addition(request, issued.key, [{"added": {}}])
+                self.log_deed(request, key, Action.ROTATED, successor=issued.key.key_id)
         except DomainError as error:
             return self._back(request, key, error.detail, messages.ERROR)
-        self.log_addition(request, issued.key, [{"added": {}}])
-        self.log_change(request, key, f"Rotated; its successor is {issued.key}.")
         key.refresh_from_db()
         replaced = gettext("The old key %(key)s works until %(until)s.") % {
             "key": key.key_id,
@@ -248,9 +226,12 @@ class ApiKeyAdmin(ModelAdmin):
                 button=gettext("Revoke"),
                 danger=True,
             )
-        if not keys.revoke_key(key=key, now=timezone.now()):
+        with transaction.atomic():
+            is_new = keys.revoke_key(key=key, now=timezone.now())
+            if is_new:
+                self.log_deed(request, key, Action.REVOKED)
+        if not is_new:
             return self._back(request, key, gettext("It was revoked before."), messages.WARNING)
-        self.log_change(request, key, "Revoked.")
         return self._back(request, key, gettext("The key is revoked."), messages.SUCCESS)
 
     def _confirm(self, request: HttpRequest, key: ApiKey, **context: Any) -> HttpResponse:
