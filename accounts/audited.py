@@ -38,7 +38,9 @@ class AuditedAdmin(ModelAdmin):
     def log_deed(self, request: HttpRequest, obj: Model, action: Action, **details: Any) -> None:
         """What a button did."""
         audit.record(by=audit.of_request(request), action=action, obj=obj, **details)
-        super().log_change(request, obj, f"{action.value.replace('_', ' ').capitalize()}.")
+        words = action.value.replace("_", " ").capitalize()
+        told = ", ".join(f"{name} {value}" for name, value in details.items())
+        super().log_change(request, obj, f"{words}: {told}." if told else f"{words}.")
 
     def changeform_view(
         self,
@@ -57,7 +59,7 @@ class AuditedAdmin(ModelAdmin):
 
 def entries_url(model: type[Model], object_id: str) -> str:
     """Where the entries of one object are."""
-    query = urlencode({"object_type": audit.type_of(model), "q": object_id})
+    query = urlencode({"q": f"{audit.type_of(model)}:{object_id}"})
     return f"{reverse('admin:accounts_auditentry_changelist')}?{query}"
 
 

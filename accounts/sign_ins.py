@@ -1,8 +1,8 @@
-"""Logins and failures in the audit log, by Django's own signals."""
+"""Logins and failures in the audit log."""
 
 from typing import Any
 
-from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db import transaction
 from django.http import HttpRequest
 
@@ -21,12 +21,12 @@ def note_logout(*, request: HttpRequest, user: Any, **_: Any) -> None:
         audit.record(by=audit.of_operator(user, request), action=Action.LOGGED_OUT, obj=user)
 
 
-def note_failure(*, credentials: dict[str, Any], request: Any = None, **_: Any) -> None:
+def note_failure(request: Any) -> None:
     """Of names that there are: others may be a password in the wrong field. While somebody is
     locked out nothing is counted and nothing noted, so that nobody can fill the log."""
     if getattr(request, "axes_failures_since_start", None) is None:
         return
-    user = User.objects.filter(username=credentials.get("username", "")).first()
+    user = User.objects.filter(username=request.POST.get("username", "").strip()).first()
     if user is None:
         return
     by = audit.of_operator(user, request)
@@ -37,7 +37,6 @@ def note_failure(*, credentials: dict[str, Any], request: Any = None, **_: Any) 
 
 
 def connect() -> None:
-    """After axes, whose receiver counts the failure first."""
+    """To Django's own signals: there are several ways in and out."""
     user_logged_in.connect(note_login, dispatch_uid="audit.login")
     user_logged_out.connect(note_logout, dispatch_uid="audit.logout")
-    user_login_failed.connect(note_failure, dispatch_uid="audit.failure")

@@ -107,10 +107,10 @@ INSTALLED_APPS = [
     "django_prometheus",
     "anymail",
     "django_otp",
-    # Before ours: its receivers count a failed login first.
-    "axes",
     "core",
     "accounts",
+    # After ours, one of whose commands stands for one of its.
+    "axes",
     "templates_app",
     "messaging",
     "notification_platform",

@@ -17,7 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
-from accounts import audit, lockouts, second_factor
+from accounts import audit, lockouts, second_factor, sign_ins
 from accounts.middleware import half_user
 from accounts.models import Action
 from accounts.pages.forms import CodeForm
@@ -30,6 +30,7 @@ def show(request: HttpRequest) -> HttpResponse:
     if half_user(request) is not None:
         return to_code(request)
     response = admin.site.login(request)
+    sign_ins.note_failure(request)
     if getattr(request, "axes_locked_out", False):
         return _locked_out(request)
     return response
