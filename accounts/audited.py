@@ -54,7 +54,10 @@ class AuditedAdmin(ModelAdmin):
                 **(extra_context or {}),
                 "audit_url": entries_url(self.model, object_id),
             }
-        return super().changeform_view(request, object_id, form_url, extra_context)
+        response: HttpResponseBase = super().changeform_view(
+            request, object_id, form_url, extra_context
+        )
+        return response
 
 
 def entries_url(model: type[Model], object_id: str) -> str:

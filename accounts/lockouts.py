@@ -1,13 +1,11 @@
 """After too many failures a username is locked out, for the address that they came from."""
 
 from datetime import datetime
-from typing import Any
 
 from axes.models import AccessAttempt
 from axes.utils import reset
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Max, QuerySet, Sum
 from django.http import HttpRequest
 
 from accounts import audit
@@ -45,13 +43,3 @@ def lift(username: str, *, by: Actor) -> bool:
         if user is not None:
             audit.record(by=by, action=Action.LET_IN, obj=user)
     return True
-
-
-def locked_out(*, now: datetime) -> QuerySet[Any]:
-    """Username and address, failures and the end, of those that are locked out."""
-    return (
-        AccessAttempt.objects.filter(attempt_time__gte=now - settings.AXES_COOLOFF_TIME)
-        .values("username", "ip_address")
-        .annotate(failures=Sum("failures_since_start"), last=Max("attempt_time"))
-        .filter(failures__gte=settings.AXES_FAILURE_LIMIT)
-    )

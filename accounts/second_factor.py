@@ -24,7 +24,8 @@ def is_required() -> bool:
 
 def factor_of(user: User) -> SecondFactor | None:
     """The confirmed one."""
-    return SecondFactor.objects.filter(user=user, confirmed=True).first()
+    found: SecondFactor | None = SecondFactor.objects.filter(user=user, confirmed=True).first()
+    return found
 
 
 def is_asked_of(user: User) -> bool:
@@ -34,10 +35,12 @@ def is_asked_of(user: User) -> bool:
 
 def begin(user: User) -> SecondFactor:
     """What is shown to be scanned; the same until it is confirmed."""
-    factor, _ = SecondFactor.objects.get_or_create(
+    SecondFactor.objects.get_or_create(
         user=user, defaults={"key": secrets.token_hex(20), "confirmed": False}
     )
-    return SecondFactor.objects.get(pk=factor.pk)
+    # As it is stored: the key is sealed.
+    factor: SecondFactor = SecondFactor.objects.get(user=user)
+    return factor
 
 
 def secret_of(factor: SecondFactor) -> str:

@@ -23,14 +23,14 @@ from core.labels import label
 from messaging.admin.filters import PERIODS
 from messaging.admin.reading import ChoiceFilter, ReadOnlyAdmin
 
-SENTENCES = {
+SENTENCES: dict[str, Any] = {
     Action.LOGGED_IN: _("%(who)s logged in"),
     Action.LOGGED_OUT: _("%(who)s logged out"),
     Action.LOGIN_FAILED: _("Somebody failed to log in as %(who)s"),
     Action.CODE_REFUSED: _("Somebody with the password of %(who)s gave a wrong code"),
     Action.LOCKED_OUT: _("%(who)s was locked out"),
 }
-COLORS = {
+COLORS: dict[str, str] = {
     **dict.fromkeys(
         (Action.LOGIN_FAILED, Action.CODE_REFUSED, Action.LOCKED_OUT, Action.DELETED), "danger"
     ),

@@ -85,7 +85,7 @@ class UserAdmin(DjangoUserAdmin, AuditedAdmin):
 
     def get_form(self, request, obj=None, change=False, **kwargs):
         form = super().get_form(request, obj, change=change, **kwargs)
-        form.editor = request.user
+        form.editor = request.user  # type: ignore[attr-defined]
         return form
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
@@ -180,10 +180,10 @@ class GroupForm(forms.ModelForm):
 
 
 @admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, AuditedAdmin):
+class GroupAdmin(DjangoGroupAdmin, AuditedAdmin):  # type: ignore[misc]
     form = GroupForm
 
     def get_form(self, request, obj=None, change=False, **kwargs):
         form = super().get_form(request, obj, change=change, **kwargs)
-        form.editor = request.user
+        form.editor = request.user  # type: ignore[attr-defined]
         return form

@@ -115,8 +115,9 @@ def change_password(request: HttpRequest) -> HttpResponse:
     with transaction.atomic():
         response = admin.site.password_change(request)
         if request.method == "POST" and response.status_code == 302:
-            by = audit.of_request(request)
-            audit.record(by=by, action=Action.PASSWORD_CHANGED, obj=request.user)
+            user: Any = request.user
+            by = audit.of_operator(user, request)
+            audit.record(by=by, action=Action.PASSWORD_CHANGED, obj=user)
     return response
 
 

@@ -63,7 +63,7 @@ class RemoveForm(CodeForm):
         return password
 
 
-class PreferencesForm(forms.ModelForm):
+class PreferencesForm(forms.ModelForm):  # type: ignore[type-arg]
     language = forms.ChoiceField(
         label=_("Language"), required=False, widget=UnfoldAdminSelectWidget
     )
@@ -77,7 +77,9 @@ class PreferencesForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["language"].choices = [("", _("As the browser asks")), *settings.LANGUAGES]
+        language: Any = self.fields["language"]
+        language.choices = [("", _("As the browser asks")), *settings.LANGUAGES]
         usual = _("As the platform is set (%(zone)s)") % {"zone": settings.TIME_ZONE}
         zones = sorted(name for name in available_timezones() if "/" in name or name == "UTC")
-        self.fields["time_zone"].choices = [("", usual), *((name, name) for name in zones)]
+        time_zone: Any = self.fields["time_zone"]
+        time_zone.choices = [("", usual), *((name, name) for name in zones)]
