@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
 from unfold.enums import ActionVariant
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from accounts import audit, second_factor
 from accounts.audited import AuditedAdmin
@@ -68,6 +69,8 @@ class UserAdmin(DjangoUserAdmin, AuditedAdmin):
     ]
     list_filter = ["is_active", "is_staff", "is_superuser", "groups"]
     list_select_related = ["second_factor"]
+    # Two lists side by side are wider than the page.
+    filter_horizontal = ()
     actions_detail = ["remove_second_factor"]
 
     def get_queryset(self, request: HttpRequest) -> Any:
@@ -87,6 +90,11 @@ class UserAdmin(DjangoUserAdmin, AuditedAdmin):
         form = super().get_form(request, obj, change=change, **kwargs)
         form.editor = request.user  # type: ignore[attr-defined]
         return form
+
+    def formfield_for_manytomany(self, db_field, request, **kwargs):
+        if db_field.name == "groups":
+            kwargs["widget"] = UnfoldAdminCheckboxSelectMultipleWidget
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
         kept = [] if request.user.is_superuser else SUPERUSERS_ONLY

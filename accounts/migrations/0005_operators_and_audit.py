@@ -62,7 +62,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'verbose_name': 'audit entry',
-                'verbose_name_plural': 'audit log',
+                'verbose_name_plural': 'audit entries',
                 'indexes': [models.Index(fields=['object_type', 'object_id', '-id'], name='audit_of_object'), models.Index(fields=['actor', '-id'], name='audit_of_actor'), models.Index(fields=['operator', '-id'], name='audit_of_operator'), models.Index(fields=['action', '-id'], name='audit_of_action'), models.Index(fields=['at'], name='audit_of_time')],
                 'constraints': [models.CheckConstraint(condition=models.Q(('by', 'api_key'), ('api_key', None), _connector='XOR'), name='audit_entry_of_an_api_key_names_it')],
             },

@@ -78,7 +78,7 @@ class AuditEntry(models.Model):
 
     class Meta:
         verbose_name = _("audit entry")
-        verbose_name_plural = _("audit log")
+        verbose_name_plural = _("audit entries")
         constraints = [
             models.CheckConstraint(
                 name="audit_entry_of_an_api_key_names_it",

@@ -136,5 +136,5 @@ def _page(request: HttpRequest, **context: Any) -> dict[str, Any]:
 
 def _qr_code(text: str) -> str:
     """As SVG within the page: nothing is fetched, and nobody else sees it."""
-    drawn = segno.make(text, error="m", micro=False)
-    return mark_safe(drawn.svg_inline(scale=5, border=4, light="#fff"))  # noqa: S308  (ours)
+    drawn = segno.make(text, error="l", micro=False)
+    return mark_safe(drawn.svg_inline(scale=4, border=4, light="#fff"))  # noqa: S308  (ours)
