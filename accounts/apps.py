@@ -7,4 +7,6 @@ class AccountsConfig(AppConfig):
     verbose_name = _("Access")
 
     def ready(self) -> None:
-        from accounts import schema  # noqa: F401
+        from accounts import schema, sign_ins  # noqa: F401
+
+        sign_ins.connect()

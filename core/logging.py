@@ -75,6 +75,8 @@ def logging_config(*, level: str, form: str) -> None:
                 "amqp": {"level": "WARNING"},
                 # It shows whole URLs, in which tokens of providers, numbers and texts stand.
                 "urllib3": {"level": "ERROR"},
+                # Each login is in the audit log already.
+                "axes": {"level": "WARNING"},
                 # Its debug lines hold what pages are made of.
                 "django.template": {"level": "INFO"},
             },

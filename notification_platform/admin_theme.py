@@ -17,6 +17,19 @@ UNFOLD = {
     "SITE_TITLE": _("Notification platform"),
     "SITE_HEADER": _("Notifications"),
     "SITE_SYMBOL": "send",
+    "SITE_FAVICONS": [
+        {
+            "rel": "icon",
+            "type": "image/svg+xml",
+            "href": lambda request: static("core/favicon.svg"),
+        },
+    ],
+    "ACCOUNT": {
+        "navigation": [
+            {"title": _("Your account"), "link": reverse_lazy("account")},
+            {"title": _("Change password"), "link": reverse_lazy("admin:password_change")},
+        ],
+    },
     "SHOW_HISTORY": True,
     "STYLES": [lambda request: static("messaging/admin.css")],
     "DASHBOARD_CALLBACK": "reporting.dashboard.page.fill",
@@ -139,6 +152,18 @@ UNFOLD = {
                         "icon": "groups",
                         "link": reverse_lazy("admin:auth_group_changelist"),
                         "permission": _may_see("auth.view_group"),
+                    },
+                    {
+                        "title": _("Lock-outs"),
+                        "icon": "lock_clock",
+                        "link": reverse_lazy("admin:axes_accessattempt_changelist"),
+                        "permission": _may_see("axes.view_accessattempt"),
+                    },
+                    {
+                        "title": _("Audit log"),
+                        "icon": "policy",
+                        "link": reverse_lazy("admin:accounts_auditentry_changelist"),
+                        "permission": _may_see("accounts.view_auditentry"),
                     },
                 ],
             },

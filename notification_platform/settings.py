@@ -106,8 +106,11 @@ INSTALLED_APPS = [
     "drf_standardized_errors",
     "django_prometheus",
     "anymail",
+    "django_otp",
     "core",
     "accounts",
+    # After ours, one of whose commands stands for one of its.
+    "axes",
     "templates_app",
     "messaging",
     "reporting",
@@ -125,6 +128,8 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "core.middleware.Authentication",
+    "accounts.middleware.SecondFactor",
+    "accounts.middleware.Preferences",
     "core.middleware.Messages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "core.middleware.Measured",
@@ -362,6 +367,29 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+
+# Whether operators must have a second factor, or may.
+TWO_FACTOR = env.text("TWO_FACTOR", "optional", choices=["optional", "required"])
+# After so many failed logins a username is locked out, for the address that they came from.
+AXES_FAILURE_LIMIT = env.integer("LOGIN_FAILURES", 5, minimum=1, maximum=1000)
+AXES_COOLOFF_TIME = timedelta(
+    minutes=env.integer("LOGIN_LOCKOUT_MINUTES", 15, minimum=1, maximum=10_080)
+)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_CLIENT_IP_CALLABLE = "accounts.lockouts.address_of"
+# What is said of its end stays true: further tries do not put it off.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+# The audit log has the logins, and the admin a page of its own for lock-outs.
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = AXES_VERBOSE = False
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+# Its middleware would answer for a lock-out; `accounts.pages.sign_in` does, in the only place where
+# somebody can be locked out, and no other request pays for it.
+SILENCED_SYSTEM_CHECKS = ["axes.W002"]
 
 SIMPLE_JWT = {
     "ALGORITHM": "HS256",

@@ -3,7 +3,8 @@ from functools import wraps
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse, HttpResponseNotFound
+from django.http import HttpRequest, HttpResponse, HttpResponseNotFound, HttpResponseRedirect
+from django.templatetags.static import static
 from django.urls import include, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import RedirectView
@@ -51,6 +52,11 @@ def self_contained(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespo
     return with_policy
 
 
+def favicon(request: HttpRequest) -> HttpResponse:
+    """What browsers ask for where a page names none."""
+    return HttpResponseRedirect(static("core/favicon.svg"))
+
+
 handler400 = bad_request
 handler404 = not_found
 handler500 = server_error
@@ -77,7 +83,9 @@ urlpatterns = [
     path("health/ready", health.ready, name="health-ready"),
     path("metrics", metrics_page.show, name="metrics"),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/", include("accounts.pages.urls")),
     path("admin/", admin.site.urls),
+    path("favicon.ico", favicon, name="favicon"),
     *mailbox.urlpatterns(),
     *phone.urlpatterns(),
 ]

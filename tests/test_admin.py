@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from axes.models import AccessAttempt
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Group
@@ -11,8 +12,10 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
-from accounts.models import ApiKey, Application, User
+from accounts.audited import AuditedAdmin
+from accounts.models import ApiKey, Application, AuditEntry, SecondFactor, User
 from messaging.callbacks import endpoints
 from messaging.hooks import hook_token
 from messaging.models import (
@@ -54,14 +57,15 @@ from tests.factories import (
 
 pytestmark = pytest.mark.django_db
 
-# Nobody looks for these: the story of a message says what they did.
-UNSEEN = {Fingerprint, IdempotencyKey}
+# Nobody looks for these: the story of a message says what they did, the page of an operator
+# whether there is a second factor.
+UNSEEN = {Fingerprint, IdempotencyKey, SecondFactor}
 OURS = [
-    *apps.get_app_config("accounts").get_models(),
+    *(model for model in apps.get_app_config("accounts").get_models() if model not in UNSEEN),
     *apps.get_app_config("templates_app").get_models(),
     *(model for model in apps.get_app_config("messaging").get_models() if model not in UNSEEN),
 ]
-REGISTERED = [*OURS, Group]
+REGISTERED = [*OURS, Group, AccessAttempt]
 
 
 @pytest.fixture
@@ -95,6 +99,9 @@ def _one_of_each(adapter):
         message=message, sender=sender, kind=Feedback.DELIVERED, at=NOON, key="1"
     )
     make_suppression()
+    AccessAttempt.objects.create(
+        username="ann", ip_address="192.0.2.1", failures_since_start=9, attempt_time=timezone.now()
+    )
 
 
 @pytest.mark.parametrize("model", OURS, ids=lambda model: model.__name__)
@@ -105,6 +112,10 @@ def test_every_model_is_in_the_admin(model):
 def test_no_model_is_missed():
     assert set(REGISTERED) == set(admin.site._registry)
     assert {ApiKey, Application, User, Attempt, Event, Message, Sender, SenderWindow} < set(OURS)
+
+
+def test_every_change_in_the_admin_is_in_the_audit_log():
+    assert all(isinstance(one, AuditedAdmin) for one in admin.site._registry.values())
 
 
 def test_the_checks_of_the_admin_read_no_table():
@@ -141,7 +152,7 @@ def test_its_form_for_a_new_one_opens(operator, model):
     "model",
     [
         *(Message, Attempt, Event, OtherRecipient, SenderWindow),
-        *(WebhookDelivery, ProviderReport, FeedbackEvent),
+        *(WebhookDelivery, ProviderReport, FeedbackEvent, AuditEntry, AccessAttempt),
     ],
 )
 def test_what_happened_cannot_be_added_changed_or_deleted(operator, model):
@@ -171,6 +182,8 @@ def test_the_first_page_leads_everywhere(operator):
         Application,
         ApiKey,
         User,
+        AuditEntry,
+        AccessAttempt,
     ):
         assert reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist") in page
 

@@ -14,6 +14,8 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
+from accounts import audit
+from accounts.models import Action
 from messaging import attachment_files
 from messaging.admin.history import OfMessageAdmin
 from messaging.admin.reading import ReadOnlyAdmin
@@ -60,6 +62,7 @@ class AttachmentsMixin:
         except FileNotFoundError as error:
             raise Http404 from error
         log.info("attachment_downloaded", attachment_id=str(attachment.pk), user_id=request.user.pk)
+        audit.record(by=audit.of_request(request), action=Action.DOWNLOADED, obj=attachment)
         return FileResponse(
             file,
             as_attachment=True,

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -13,6 +14,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
 
+from accounts import audit
+from accounts.models import Action
 from messaging.admin.reading import without_button
 from messaging.models import Message, Status
 from messaging.search import as_uuid
@@ -46,7 +49,12 @@ class CancelMixin(ModelAdmin):
         page = reverse(f"admin:messaging_{self.opts.model_name}_change", args=[pk])
         if request.method != "POST":
             return self._confirm_cancel(request, pk, back_url=page)
-        count = self.cancel_messages_of(pk, request)
+        with transaction.atomic():
+            count = self.cancel_messages_of(pk, request)
+            if count:
+                row = self.model.objects.get(pk=pk)
+                by = audit.of_request(request)
+                audit.record(by=by, action=Action.CANCELLED, obj=row, count=count)
         words = ngettext(
             "%(count)d message was cancelled.", "%(count)d messages were cancelled.", count
         )

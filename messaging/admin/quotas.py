@@ -8,9 +8,10 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import TabularInline
 from unfold.decorators import display
 
+from accounts.audited import AuditedAdmin
 from messaging.admin.reading import ReadOnlyAdmin
 from messaging.models import Sender, SenderGroup, SenderWindow
 
@@ -51,7 +52,7 @@ class SenderWindowAdmin(ReadOnlyAdmin):
 
 
 @admin.register(SenderGroup)
-class SenderGroupAdmin(ModelAdmin):
+class SenderGroupAdmin(AuditedAdmin):
     list_display = ["name", "minute", "hour", "day", "members"]
     list_fullwidth = True
     search_fields = ["name"]

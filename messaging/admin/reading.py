@@ -8,9 +8,9 @@ from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
-from unfold.admin import ModelAdmin
 from unfold.views import ChangeList
 
+from accounts.audited import AuditedAdmin
 from core.pagination import COUNT_LIMIT
 
 
@@ -40,7 +40,7 @@ class NewestFirst(ChangeList):
         return ["-pk"]
 
 
-class ReadOnlyAdmin(ModelAdmin):
+class ReadOnlyAdmin(AuditedAdmin):
     """Shows rows and changes none. `searches_for` maps a text to a condition on indexes."""
 
     paginator = BoundedPaginator

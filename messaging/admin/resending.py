@@ -1,11 +1,13 @@
 """Sending messages again: a confirmation that says what may happen, then one call."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -18,6 +20,8 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import action
 from unfold.widgets import UnfoldBooleanWidget
 
+from accounts import audit
+from accounts.models import Action
 from core.clock import database_clock
 from messaging import resending, search
 from messaging.admin import resending_words as words
@@ -107,7 +111,9 @@ class ResendMixin(ModelAdmin):
         )
 
     def _resend(self, request: HttpRequest, pks: list[UUID], *, back_url: str) -> HttpResponse:
-        resent = resending.resend_each(ids=pks, now=timezone.now(), actor_id=request.user.pk)
+        with transaction.atomic():
+            resent = resending.resend_each(ids=pks, now=timezone.now(), actor_id=request.user.pk)
+            self._record(request, resent.count, pks)
         self._say_how_many(request, resent.count)
         for refusal in resent.refusals[:SHOWN_REFUSALS]:
             self.message_user(request, refusal, messages.WARNING)
@@ -177,6 +183,7 @@ class ResendMixin(ModelAdmin):
             actor_id=request.user.pk,
             seconds=FILTER_SECONDS,
         )
+        self._record(request, done.count)
         self._say_how_many(request, done.count)
         if done.moved:
             self.message_user(request, words.had_moved(done.moved), messages.WARNING)
@@ -193,6 +200,18 @@ class ResendMixin(ModelAdmin):
             "title": gettext("Send again"),
         }
         return TemplateResponse(request, "core/confirm.html", context)
+
+    def _record(self, request: HttpRequest, count: int, pks: Sequence[UUID] = ()) -> None:
+        """One entry, however many: each message's own history names the operator."""
+        message = Message.objects.filter(pk=pks[0]).first() if len(pks) == 1 else None
+        if count:
+            audit.record(
+                by=audit.of_request(request),
+                action=Action.RESENT,
+                obj=message,
+                kind=Message,
+                count=count,
+            )
 
     def _say_how_many(self, request: HttpRequest, count: int) -> None:
         self.message_user(

@@ -3,6 +3,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
@@ -13,10 +14,11 @@ from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
-from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.views import ChangeList
 
+from accounts.audited import AuditedAdmin
+from accounts.models import Action
 from core.labels import label
 from messaging import hooks, senders
 from messaging.admin.sender_form import Adapter, field_rows, form_for
@@ -45,6 +47,12 @@ ADAPTER_TITLES = {
     "wechat_official": _("WeChat Official Account"),
     "apprise": _("Chat services, by Apprise"),
 }
+DEEDS = {
+    "pause": Action.PAUSED,
+    "resume": Action.RESUMED,
+    "mend": Action.RESET,
+    "rotate": Action.ROTATED,
+}
 NOTES = {
     "pause": _("It is switched off and gets no more messages."),
     "resume": _("It is switched on again."),
@@ -54,7 +62,7 @@ NOTES = {
 
 
 @admin.register(Sender)
-class SenderAdmin(ModelAdmin):
+class SenderAdmin(AuditedAdmin):
     list_display = [
         *("name", "state", "last_hour", "quotas", "last_error"),
         *("from_address", "priority"),
@@ -245,13 +253,14 @@ class SenderAdmin(ModelAdmin):
         words = f"{sender}: {NOTES[deed]}"
         if deed == "pause" and sender.is_active and (bound := senders.messages_bound_to(sender)):
             words = f"{words} {_bound_words(bound)}"
-        if deed == "mend":
-            senders.put_back_into_play(sender)
-        elif deed == "rotate":
-            hooks.renew_hook(sender)
-        else:
-            senders.switch_sender(sender, is_active=deed == "resume")
-        self.log_change(request, sender, f"{deed.capitalize()}.")
+        with transaction.atomic():
+            if deed == "mend":
+                senders.put_back_into_play(sender)
+            elif deed == "rotate":
+                hooks.renew_hook(sender)
+            else:
+                senders.switch_sender(sender, is_active=deed == "resume")
+            self.log_deed(request, sender, DEEDS[deed])
         self.message_user(request, words, messages.SUCCESS)
 
     def _show_test(self, request: HttpRequest, chosen: list[Sender], *, back: str) -> HttpResponse:
@@ -263,7 +272,7 @@ class SenderAdmin(ModelAdmin):
             steps = list(senders.probe_sender(sender)) if in_time else []
             is_ok = bool(steps) and all(step.is_ok for step in steps)
             if steps:
-                self.log_change(request, sender, "Tested: it works." if is_ok else "Tested.")
+                self.log_deed(request, sender, Action.TESTED, works=is_ok)
             tests.append((sender, steps, is_ok))
         context = {
             **self.admin_site.each_context(request),

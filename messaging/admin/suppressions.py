@@ -1,13 +1,12 @@
 """The suppression list: look, add, remove, take in and take out."""
 
-from typing import Any, cast
+from typing import Any
 
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
-from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
-from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.template.response import TemplateResponse
@@ -20,7 +19,8 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget
 
-from accounts.models import Application, User
+from accounts import audit
+from accounts.models import Action, Application
 from core.addresses import InvalidAddress
 from core.labels import label
 from core.masking import mask_addresses
@@ -216,19 +216,21 @@ class SuppressionAdmin(ReadOnlyAdmin):
 
     def _store(self, request: HttpRequest, form: ImportForm) -> HttpResponse:
         parsed, application = form.cleaned_data["file"], form.cleaned_data["application"]
-        added = suppressions.add_many(
-            parsed.entries,
-            channel=form.cleaned_data["channel"],
-            application_id=application.pk if application else None,
-            source=_source(request),
-            now=timezone.now(),
-        )
+        channel = form.cleaned_data["channel"]
+        with transaction.atomic():
+            added = suppressions.add_many(
+                parsed.entries,
+                channel=channel,
+                application_id=application.pk if application else None,
+                source=_source(request),
+                now=timezone.now(),
+            )
+            self._record(request, Action.IMPORTED, added=added, channel=channel)
         words = gettext("%(added)s added, %(known)s were there already.") % {
             "added": added,
             "known": len(parsed.entries) - added,
         }
         self.message_user(request, words, messages.SUCCESS)
-        _record(request, ADDITION, f"Imported: {added} added.")
         for bad in parsed.bad[:SHOWN_BAD_LINES]:
             words = gettext("Line %(line)s was left out: %(why)s")
             self.message_user(
@@ -244,7 +246,7 @@ class SuppressionAdmin(ReadOnlyAdmin):
     def take_out(self, request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
         if not self.has_take_out_permission(request):
             raise PermissionDenied
-        _record(request, CHANGE, "Exported.")
+        self._record(request, Action.EXPORTED)
         rows = Suppression.objects.order_by("pk").iterator(chunk_size=1000)
         return StreamingHttpResponse(
             write_csv(rows),
@@ -252,21 +254,13 @@ class SuppressionAdmin(ReadOnlyAdmin):
             headers={"Content-Disposition": 'attachment; filename="suppressions.csv"'},
         )
 
+    def _record(self, request: HttpRequest, action: Action, **details: Any) -> None:
+        audit.record(by=audit.of_request(request), action=action, kind=Suppression, **details)
+
 
 def _source(request: HttpRequest) -> str:
     user: Any = request.user
     return str(user.get_username())
-
-
-def _record(request: HttpRequest, flag: int, words: str) -> None:
-    """In the history of the list as a whole."""
-    LogEntry.objects.create(
-        user=cast(User, request.user),
-        content_type=ContentType.objects.get_for_model(Suppression),
-        object_repr=str(Suppression._meta.verbose_name_plural)[:200],
-        action_flag=flag,
-        change_message=words,
-    )
 
 
 def _list_url() -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -15,6 +16,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
 
+from accounts.models import Action
 from core.errors import DomainError
 from core.labels import label
 from messaging.admin.history import message_link
@@ -88,7 +90,9 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
         refused = ""
         for delivery in queryset.select_related("endpoint")[:REPLAYED_AT_ONCE]:
             try:
-                endpoints.replay(delivery, now=timezone.now())
+                with transaction.atomic():
+                    endpoints.replay(delivery, now=timezone.now())
+                    self.log_deed(request, delivery, Action.REPLAYED)
             except DomainError as error:
                 refused = error.detail
             else:

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -14,10 +15,11 @@ from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminSelectWidget
 
+from accounts.audited import AuditedAdmin
+from accounts.models import Action
 from core.errors import DomainError
 from core.labels import label
 from messaging.admin.filters import PERIODS
@@ -61,7 +63,7 @@ class ReplayForm(forms.Form):
 
 
 @admin.register(WebhookEndpoint)
-class WebhookEndpointAdmin(ModelAdmin):
+class WebhookEndpointAdmin(AuditedAdmin):
     form = EndpointForm
     list_display = ["url", "application", "state", "description", "last_success_at"]
     list_filter = ["is_active", "application"]
@@ -182,7 +184,9 @@ class WebhookEndpointAdmin(ModelAdmin):
                 button=gettext("Test"),
             )
         try:
-            endpoints.ping(endpoint, now=timezone.now())
+            with transaction.atomic():
+                endpoints.ping(endpoint, now=timezone.now())
+                self.log_deed(request, endpoint, Action.TESTED)
         except DomainError as error:
             return self._back(request, endpoint, error.detail, messages.ERROR)
         self.log_change(request, endpoint, "Tested.")
@@ -254,8 +258,10 @@ class WebhookEndpointAdmin(ModelAdmin):
             )
         # What was confirmed is done, whoever else has switched it meanwhile.
         is_on = bool(request.POST.get("is_on"))
-        endpoints.switch(endpoint, is_on=is_on, by=OPERATOR, now=timezone.now())
-        self.log_change(request, endpoint, "Switched on." if is_on else "Switched off.")
+        with transaction.atomic():
+            endpoints.switch(endpoint, is_on=is_on, by=OPERATOR, now=timezone.now())
+            deed = Action.SWITCHED_ON if is_on else Action.SWITCHED_OFF
+            self.log_deed(request, endpoint, deed)
         words = gettext("It is switched on.") if is_on else gettext("It is switched off.")
         return self._back(request, endpoint, words, messages.SUCCESS)
 
@@ -281,8 +287,11 @@ class WebhookEndpointAdmin(ModelAdmin):
                 ],
                 button=gettext("Rotate secret"),
             )
-        issued = endpoints.rotate_secret(endpoint, overlap=endpoints.OVERLAP, now=timezone.now())
-        self.log_change(request, endpoint, "Secret rotated.")
+        with transaction.atomic():
+            issued = endpoints.rotate_secret(
+                endpoint, overlap=endpoints.OVERLAP, now=timezone.now()
+            )
+            self.log_deed(request, endpoint, Action.ROTATED)
         replaced = ""
         if issued.endpoint.old_secret_until is not None:
             until = timezone.localtime(issued.endpoint.old_secret_until)

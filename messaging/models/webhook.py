@@ -1,3 +1,5 @@
+from urllib.parse import urlsplit
+
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
@@ -96,6 +98,12 @@ class WebhookEndpoint(models.Model):
 
     def __str__(self) -> str:
         return self.url
+
+    @property
+    def audit_label(self) -> str:
+        """Without its path: receivers keep secrets there."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.hostname}"
 
 
 class WebhookDelivery(models.Model):

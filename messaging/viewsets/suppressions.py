@@ -1,6 +1,7 @@
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from django.utils import timezone
@@ -12,8 +13,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from accounts import audit
 from accounts.authentication import caller_of
-from accounts.models import Scope
+from accounts.models import Action, Scope
 from core.errors import Code, FieldError
 from core.parsing import StrictJSONParser
 from core.problems import ProblemError
@@ -128,13 +130,16 @@ class SuppressionViewSet(mixins.ListModelMixin, GenericViewSet[Suppression]):
     def create(self, request: Request) -> Response:
         asked = SuppressionRequest(data=request.data, context={"caller": caller_of(request)})
         asked.is_valid(raise_exception=True)
-        row, is_new = suppressions.add(
-            asked.entry(),
-            channel=asked.validated_data["channel"],
-            application_id=caller_of(request).application_id,
-            source="api",
-            now=timezone.now(),
-        )
+        with transaction.atomic():
+            row, is_new = suppressions.add(
+                asked.entry(),
+                channel=asked.validated_data["channel"],
+                application_id=caller_of(request).application_id,
+                source="api",
+                now=timezone.now(),
+            )
+            if is_new:
+                audit.record(by=audit.of_request(request), action=Action.ADDED, obj=row)
         return Response(
             SuppressionSerializer(row).data,
             status=status.HTTP_201_CREATED if is_new else status.HTTP_200_OK,
@@ -148,7 +153,10 @@ class SuppressionViewSet(mixins.ListModelMixin, GenericViewSet[Suppression]):
         tags=["suppressions"],
     )
     def destroy(self, request: Request, pk: int) -> Response:
-        suppressions.remove_own(pk, application_id=caller_of(request).application_id)
+        with transaction.atomic():
+            row = self.get_queryset().filter(pk=pk).first()
+            suppressions.remove_own(pk, application_id=caller_of(request).application_id)
+            audit.record(by=audit.of_request(request), action=Action.DELETED, obj=row)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(
@@ -180,13 +188,21 @@ class SuppressionViewSet(mixins.ListModelMixin, GenericViewSet[Suppression]):
         channel = read_query(request, SuppressionImportQuery)["channel"]
         region = caller_of(request).default_region
         parsed = _parsed(request.data, channel=channel, region=region)
-        changed = suppressions.add_many(
-            parsed.entries,
-            channel=channel,
-            application_id=caller_of(request).application_id,
-            source="import",
-            now=timezone.now(),
-        )
+        with transaction.atomic():
+            changed = suppressions.add_many(
+                parsed.entries,
+                channel=channel,
+                application_id=caller_of(request).application_id,
+                source="import",
+                now=timezone.now(),
+            )
+            audit.record(
+                by=audit.of_request(request),
+                action=Action.IMPORTED,
+                kind=Suppression,
+                added=changed,
+                channel=channel,
+            )
         answer = {
             "added": changed,
             "unchanged": len(parsed.entries) - changed,

@@ -1,7 +1,8 @@
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db import transaction
+from django.db.models import Model, QuerySet
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework import status
@@ -9,8 +10,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from accounts import audit
 from accounts.authentication import caller_of
-from accounts.models import Scope
+from accounts.models import Action, Scope
 from core.ids import lowest_uuid7
 from core.problems import PROBLEM
 from core.queries import read_query
@@ -43,6 +45,9 @@ class _OfWebhooks(GenericViewSet[Any]):
 
     def application_id(self) -> int:
         return caller_of(self.request).application_id
+
+    def record(self, action: Action, obj: Model, **details: Any) -> None:
+        audit.record(by=audit.of_request(self.request), action=action, obj=obj, **details)
 
     def endpoint(self) -> WebhookEndpoint:
         return endpoints.find(self.application_id(), self.kwargs["pk"])
@@ -91,12 +96,14 @@ class WebhookViewSet(_OfWebhooks):
         asked = EndpointRequest(data=request.data)
         asked.is_valid(raise_exception=True)
         data = asked.validated_data
-        issued = endpoints.create_endpoint(
-            application_id=self.application_id(),
-            url=data["url"],
-            description=data["description"],
-            events=data.get("events"),
-        )
+        with transaction.atomic():
+            issued = endpoints.create_endpoint(
+                application_id=self.application_id(),
+                url=data["url"],
+                description=data["description"],
+                events=data.get("events"),
+            )
+            self.record(Action.ADDED, issued.endpoint)
         return _with_secret(issued, status.HTTP_201_CREATED)
 
     @extend_schema(
@@ -120,9 +127,11 @@ class WebhookViewSet(_OfWebhooks):
     def partial_update(self, request: Request, pk: UUID) -> Response:
         asked = EndpointChange(data=request.data)
         asked.is_valid(raise_exception=True)
-        endpoint = endpoints.change_endpoint(
-            self.endpoint(), changes=asked.validated_data, now=timezone.now()
-        )
+        with transaction.atomic():
+            endpoint = endpoints.change_endpoint(
+                self.endpoint(), changes=asked.validated_data, now=timezone.now()
+            )
+            self.record(Action.CHANGED, endpoint, fields=sorted(asked.validated_data))
         return Response(Endpoint(endpoint).data)
 
     @extend_schema(
@@ -133,7 +142,10 @@ class WebhookViewSet(_OfWebhooks):
         tags=["webhooks"],
     )
     def destroy(self, request: Request, pk: UUID) -> Response:
-        endpoints.delete_endpoint(self.endpoint(), now=timezone.now())
+        endpoint = self.endpoint()
+        with transaction.atomic():
+            endpoints.delete_endpoint(endpoint, now=timezone.now())
+            self.record(Action.DELETED, endpoint)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(
@@ -148,9 +160,11 @@ class WebhookViewSet(_OfWebhooks):
     def rotate_secret(self, request: Request, pk: UUID) -> Response:
         asked = RotationRequest(data=request.data)
         asked.is_valid(raise_exception=True)
-        issued = endpoints.rotate_secret(
-            self.endpoint(), overlap=asked.overlap(), now=timezone.now()
-        )
+        with transaction.atomic():
+            issued = endpoints.rotate_secret(
+                self.endpoint(), overlap=asked.overlap(), now=timezone.now()
+            )
+            self.record(Action.ROTATED, issued.endpoint)
         return _with_secret(issued, status.HTTP_200_OK)
 
     @extend_schema(

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
 from django.http import (
     Http404,
     HttpRequest,
@@ -17,6 +18,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext
 
+from accounts.models import Action
 from core.errors import DomainError
 from templates_app import publishing
 from templates_app.admin.editor_words import editor_words
@@ -72,12 +74,13 @@ class DeedsMixin:
             else Draft(source=Source.empty(template.channel))
         )
         try:
-            version = publishing.save_draft(
-                template, draft, by=author_of(request), now=timezone.now()
-            )
+            with transaction.atomic():
+                version = publishing.save_draft(
+                    template, draft, by=author_of(request), now=timezone.now()
+                )
+                self.log_deed(request, template, Action.DRAFTED, version=version.number)
         except DomainError as error:
             return self._back(request, template, error.detail, messages.ERROR)
-        self.log_change(request, template, f"Draft {version.number} begun.")
         return HttpResponseRedirect(self.version_url(version))
 
     # --- compare ---------------------------------------------------------------------------------
@@ -132,16 +135,17 @@ class DeedsMixin:
                 note_error = gettext("Confirm that these callers will be changed.")
             else:
                 try:
-                    made = publishing.roll_back(
-                        template,
-                        to=version,
-                        change_note=note,
-                        by=author_of(request),
-                        now=timezone.now(),
-                    )
+                    with transaction.atomic():
+                        made = publishing.roll_back(
+                            template,
+                            to=version,
+                            change_note=note,
+                            by=author_of(request),
+                            now=timezone.now(),
+                        )
+                        self.log_deed(request, template, Action.ROLLED_BACK, version=number)
                 except DomainError as error:
                     return self._back(request, template, error.detail, messages.ERROR)
-                self.log_change(request, template, f"Rolled back to version {number}.")
                 words = gettext("Version %(made)s is a copy of %(number)s, and what callers get.")
                 words %= {"made": made.number, "number": number}
                 return self._back(request, template, words, messages.SUCCESS)
@@ -171,20 +175,21 @@ class DeedsMixin:
         form = DuplicateForm(request.POST or None, instance=start)
         if request.method == "POST" and form.is_valid():
             try:
-                made = publishing.duplicate(
-                    template,
-                    code=form.cleaned_data["code"],
-                    locale=form.cleaned_data["locale"],
-                    application=form.cleaned_data["application"],
-                    by=author_of(request),
-                    now=timezone.now(),
-                )
+                with transaction.atomic():
+                    made = publishing.duplicate(
+                        template,
+                        code=form.cleaned_data["code"],
+                        locale=form.cleaned_data["locale"],
+                        application=form.cleaned_data["application"],
+                        by=author_of(request),
+                        now=timezone.now(),
+                    )
+                    self.log_addition(request, made, [{"added": {}}])
             except DomainError as error:
                 form.add_error(None, error.detail)
             except ValidationError as error:
                 form.add_error(None, error.messages)
             else:
-                self.log_addition(request, made, [{"added": {}}])
                 version = made.versions.order_by("-number").first()
                 return HttpResponseRedirect(self.version_url(version))
         return show_page(
@@ -227,10 +232,11 @@ class DeedsMixin:
             return TemplateResponse(request, "core/confirm.html", context)
         change = publishing.restore if back else publishing.archive
         try:
-            change(template, now=timezone.now())
+            with transaction.atomic():
+                change(template, now=timezone.now())
+                self.log_deed(request, template, Action.RESTORED if back else Action.ARCHIVED)
         except DomainError as error:
             return self._back(request, template, error.detail, messages.ERROR)
-        self.log_change(request, template, "Restored." if back else "Archived.")
         words = gettext("It is in use again.") if back else gettext("It is archived.")
         return self._back(request, template, words, messages.SUCCESS)
 

@@ -4,12 +4,14 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext
 
+from accounts.models import Action
 from core.errors import DomainError
 from templates_app import drafts, publishing
 from templates_app.admin.pages import all_words, author_of, show_page, shown_time
@@ -49,13 +51,14 @@ class PublishMixin:
                 note_error = gettext("Confirm that these callers will be changed.")
             else:
                 try:
-                    publishing.publish(
-                        version, change_note=note, by=author_of(request), now=timezone.now()
-                    )
+                    with transaction.atomic():
+                        publishing.publish(
+                            version, change_note=note, by=author_of(request), now=timezone.now()
+                        )
+                        self.log_deed(request, version, Action.PUBLISHED)
                 except DomainError as error:
                     note_error = all_words(error)
                 else:
-                    self.log_change(request, version, "Published.")
                     words = gettext("Version %(number)s is what callers get now.")
                     words %= {"number": version.number}
                     self.message_user(request, words, messages.SUCCESS)
@@ -94,13 +97,14 @@ class PublishMixin:
             return HttpResponseRedirect(template_url)
         if request.method == "POST":
             try:
-                drafts.discard_draft(version)
+                with transaction.atomic():
+                    drafts.discard_draft(version)
+                    # The draft has no history any more: its template keeps it.
+                    admin = self.admin_site.get_model_admin(type(template))
+                    admin.log_deed(request, template, Action.DISCARDED, version=number)
             except DomainError as error:
                 self.message_user(request, error.detail, messages.ERROR)
             else:
-                # The draft has no history any more: its template keeps it.
-                admin = self.admin_site.get_model_admin(type(template))
-                admin.log_change(request, template, f"Draft {number} discarded.")
                 words = gettext("The draft is discarded.")
                 self.message_user(request, words, messages.SUCCESS)
             return HttpResponseRedirect(template_url)

@@ -10,10 +10,10 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
+from accounts.audited import AuditedAdmin
 from core.errors import DomainError
 from core.labels import label
 from templates_app import publishing
@@ -65,7 +65,7 @@ class OwnerFilter(SimpleListFilter):
 
 
 @admin.register(Template)
-class TemplateAdmin(DeedsMixin, ModelAdmin):
+class TemplateAdmin(DeedsMixin, AuditedAdmin):
     list_display = ["code", "locale_shown", "name", "channel", "owner", "current", "updated_at"]
     list_display_links = ["code", "name"]
     list_select_related = ["application", "current_version"]

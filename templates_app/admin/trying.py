@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext
 
+from accounts.models import Action
 from core.errors import DomainError
 from core.previews import untrusted_html
 from templates_app.admin.pages import all_words
@@ -76,7 +77,7 @@ class TryMixin:
         except DomainError as error:
             return JsonResponse({"detail": all_words(error)}, status=422)
         # To whom is for the message's own page.
-        self.log_change(request, version, "Sent a test.")
+        self.log_deed(request, version, Action.TESTED)
         answer = {"detail": gettext("It is on its way.")}
         if request.user.has_perm("messaging.view_message"):
             answer["url"] = reverse("admin:messaging_message_change", args=[message_id])

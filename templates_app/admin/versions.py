@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.urls import URLPattern, path, reverse
@@ -12,9 +13,9 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.csrf import csrf_protect
-from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
+from accounts.audited import AuditedAdmin
 from core.errors import DomainError
 from core.labels import label
 from core.vocabulary import Channel
@@ -30,7 +31,7 @@ from templates_app.uses import uses
 
 
 @admin.register(TemplateVersion)
-class TemplateVersionAdmin(PublishMixin, TryMixin, ModelAdmin):
+class TemplateVersionAdmin(PublishMixin, TryMixin, AuditedAdmin):
     list_display = ["of_template", "number", "state", "change_note", "author_name", "updated_at"]
     list_filter = ["status", "body_format"]
     list_select_related = ["template", "template__current_version"]
@@ -108,13 +109,16 @@ class TemplateVersionAdmin(PublishMixin, TryMixin, ModelAdmin):
             return self._refuse(request, version, form)
         before = {name: getattr(version, name) for name in form.fields if name != "revision"}
         try:
-            saved = save_over(
-                version,
-                form.draft(),
-                revision=form.cleaned_data["revision"],
-                by=author_of(request),
-                now=timezone.now(),
-            )
+            with transaction.atomic():
+                saved = save_over(
+                    version,
+                    form.draft(),
+                    revision=form.cleaned_data["revision"],
+                    by=author_of(request),
+                    now=timezone.now(),
+                )
+                changed = [name for name, value in before.items() if getattr(saved, name) != value]
+                self._log_fields(request, saved, changed)
         except StaleDraft as stale:
             return self._tell_of_conflict(request, form, stale.stored)
         except DomainError as error:
@@ -123,8 +127,6 @@ class TemplateVersionAdmin(PublishMixin, TryMixin, ModelAdmin):
         except ValidationError as error:
             form.add_error(None, error.messages)
             return self._refuse(request, version, form)
-        changed = [name for name, value in before.items() if getattr(saved, name) != value]
-        self._log_fields(request, saved, changed)
         said = gettext("Saved at %(time)s.") % {"time": shown_time(saved.updated_at)[11:]}
         if _wants_json(request):
             answer = {"revision": revision_of(saved), "detail": said}

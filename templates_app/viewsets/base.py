@@ -1,13 +1,14 @@
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework import serializers
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from accounts import audit
 from accounts.authentication import caller_of
-from accounts.models import ApiKey
+from accounts.models import Action, ApiKey
 from core.queries import read_query
 from core.serializers import ProblemSerializer
 from templates_app import lookup
@@ -38,6 +39,9 @@ class OfTemplates(GenericViewSet[Any]):
             pk=caller_of(self.request).api_key_id
         )
         return Author(f"{key.application.name}: {key.name}")
+
+    def record(self, action: Action, obj: Model, **details: Any) -> None:
+        audit.record(by=audit.of_request(self.request), action=action, obj=obj, **details)
 
     def template(self) -> Template:
         locale = read_query(self.request, LocaleQuery)["locale"]

@@ -1,11 +1,12 @@
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.models import Scope
+from accounts.models import Action, Scope
 from core.errors import Code, DomainError, FieldError
 from core.problems import PROBLEM
 from core.queries import read_query
@@ -78,12 +79,14 @@ class TemplateViewSet(OfTemplates):
         asked = TemplateRequest(data=request.data)
         asked.is_valid(raise_exception=True)
         try:
-            template = publishing.create_template(
-                asked.template(self.application_id()),
-                draft=asked.first_draft(),
-                by=self.author(),
-                now=timezone.now(),
-            )
+            with transaction.atomic():
+                template = publishing.create_template(
+                    asked.template(self.application_id()),
+                    draft=asked.first_draft(),
+                    by=self.author(),
+                    now=timezone.now(),
+                )
+                self.record(Action.ADDED, template)
         except ValidationError as error:
             raise _refusal(error) from error
         return Response(TemplateDetail(template).data, status=status.HTTP_201_CREATED)
@@ -111,9 +114,11 @@ class TemplateViewSet(OfTemplates):
     def partial_update(self, request: Request, code: str) -> Response:
         asked = TemplateChange(data=request.data)
         asked.is_valid(raise_exception=True)
-        template = publishing.change_template(
-            self.own_template(), changes=asked.validated_data, now=timezone.now()
-        )
+        with transaction.atomic():
+            template = publishing.change_template(
+                self.own_template(), changes=asked.validated_data, now=timezone.now()
+            )
+            self.record(Action.CHANGED, template, fields=sorted(asked.validated_data))
         return Response(TemplateDetail(template).data)
 
     @extend_schema(
@@ -125,7 +130,10 @@ class TemplateViewSet(OfTemplates):
         tags=["templates"],
     )
     def destroy(self, request: Request, code: str) -> Response:
-        publishing.archive(self.own_template(), now=timezone.now())
+        with transaction.atomic():
+            template = self.own_template()
+            publishing.archive(template, now=timezone.now())
+            self.record(Action.ARCHIVED, template)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(
@@ -144,13 +152,15 @@ class TemplateViewSet(OfTemplates):
         asked = RollbackRequest(data=request.data)
         asked.is_valid(raise_exception=True)
         template = self.own_template()
-        version = publishing.roll_back(
-            template,
-            to=lookup.find_version(template, asked.validated_data["version"]),
-            by=self.author(),
-            now=timezone.now(),
-            change_note=asked.validated_data["change_note"],
-        )
+        with transaction.atomic():
+            version = publishing.roll_back(
+                template,
+                to=lookup.find_version(template, asked.validated_data["version"]),
+                by=self.author(),
+                now=timezone.now(),
+                change_note=asked.validated_data["change_note"],
+            )
+            self.record(Action.ROLLED_BACK, template, version=asked.validated_data["version"])
         return Response(VersionDetail(version).data)
 
     @extend_schema(

@@ -1,10 +1,11 @@
+from django.db import transaction
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.models import Scope
+from accounts.models import Action, Scope
 from core.problems import PROBLEM
 from core.schema import body_example
 from templates_app import drafts, lookup, publishing
@@ -66,9 +67,11 @@ class VersionViewSet(OfTemplates):
         asked = VersionRequest(data=request.data)
         asked.is_valid(raise_exception=True)
         template = self.own_template()
-        version = publishing.save_draft(
-            template, asked.draft(template.channel), by=self.author(), now=timezone.now()
-        )
+        with transaction.atomic():
+            version = publishing.save_draft(
+                template, asked.draft(template.channel), by=self.author(), now=timezone.now()
+            )
+            self.record(Action.DRAFTED, template, version=version.number)
         return Response(VersionDetail(version).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(
@@ -96,13 +99,15 @@ class VersionViewSet(OfTemplates):
         asked.is_valid(raise_exception=True)
         template = self.own_template()
         version = lookup.find_version(template, number)
-        version = publishing.save_draft(
-            template,
-            asked.draft(template.channel, _as_draft(version)),
-            by=self.author(),
-            now=timezone.now(),
-            version=version,
-        )
+        with transaction.atomic():
+            version = publishing.save_draft(
+                template,
+                asked.draft(template.channel, _as_draft(version)),
+                by=self.author(),
+                now=timezone.now(),
+                version=version,
+            )
+            self.record(Action.CHANGED, version, fields=sorted(asked.validated_data))
         return Response(VersionDetail(version).data)
 
     @extend_schema(
@@ -114,7 +119,10 @@ class VersionViewSet(OfTemplates):
         tags=["templates"],
     )
     def destroy(self, request: Request, code: str, number: int) -> Response:
-        drafts.discard_draft(lookup.find_version(self.own_template(), number))
+        template = self.own_template()
+        with transaction.atomic():
+            drafts.discard_draft(lookup.find_version(template, number))
+            self.record(Action.DISCARDED, template, version=number)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(
@@ -132,13 +140,15 @@ class VersionViewSet(OfTemplates):
     def publish(self, request: Request, code: str, number: int) -> Response:
         asked = PublishRequest(data=request.data)
         asked.is_valid(raise_exception=True)
-        version = publishing.publish(
-            lookup.find_version(self.own_template(), number),
-            change_note=asked.validated_data["change_note"],
-            by=self.author(),
-            now=timezone.now(),
-            is_confirmed=asked.validated_data["confirm"],
-        )
+        with transaction.atomic():
+            version = publishing.publish(
+                lookup.find_version(self.own_template(), number),
+                change_note=asked.validated_data["change_note"],
+                by=self.author(),
+                now=timezone.now(),
+                is_confirmed=asked.validated_data["confirm"],
+            )
+            self.record(Action.PUBLISHED, version)
         return Response(VersionDetail(version).data)
 
 

@@ -141,7 +141,7 @@ def test_rolling_back_publishes_a_copy_with_a_note(operator):
     current = reloaded(template).current_version
     assert (current.number, current.body) == (3, "old")
     assert current.change_note == "The new one was wrong"
-    assert LogEntry.objects.get().change_message == "Rolled back to version 1."
+    assert LogEntry.objects.get().change_message == "Rolled back: version 1."
 
 
 def test_one_does_not_roll_back_to_a_draft(operator):
@@ -253,7 +253,7 @@ def test_the_history_of_a_test_says_neither_to_whom_nor_what(operator, adapter):
         version_url(version, "test"), {"to": "me@example.com", "sender": make_sender().pk}
     )
 
-    assert LogEntry.objects.get().change_message == "Sent a test."
+    assert LogEntry.objects.get().change_message == "Tested."
 
 
 @pytest.mark.parametrize(

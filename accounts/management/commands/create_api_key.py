@@ -1,10 +1,12 @@
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.db import transaction
 from django.utils import timezone
 
+from accounts import audit
 from accounts.keys import issue_key
-from accounts.models import ApiKey, Application, Scope
+from accounts.models import Action, ApiKey, Application, Scope
 from core.commands import PlainCommand, duration
 
 
@@ -34,16 +36,21 @@ class Command(PlainCommand):
         )
 
     def handle(self, **options: Any) -> None:
-        application, is_new = Application.objects.get_or_create(name=options["application"])
         expires_in = options["expires_in"]
-        issued = issue_key(
-            application=application,
-            name=options["name"],
-            kind=options["kind"],
-            scopes=options["scope"],
-            allowed_networks=options["network"],
-            expires_at=timezone.now() + expires_in if expires_in else None,
-        )
+        with transaction.atomic():
+            application, is_new = Application.objects.get_or_create(name=options["application"])
+            issued = issue_key(
+                application=application,
+                name=options["name"],
+                kind=options["kind"],
+                scopes=options["scope"],
+                allowed_networks=options["network"],
+                expires_at=timezone.now() + expires_in if expires_in else None,
+            )
+            by = audit.of_command()
+            if is_new:
+                audit.record(by=by, action=Action.ADDED, obj=application)
+            audit.record(by=by, action=Action.ADDED, obj=issued.key)
         if is_new:
             self.stdout.write(f"Made the application {application}.")
         self.stdout.write(f"API key:    {issued.key.key_id}")

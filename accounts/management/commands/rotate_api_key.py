@@ -2,9 +2,12 @@ from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.db import transaction
 from django.utils import timezone
 
+from accounts import audit
 from accounts.keys import find_key, rotate_key
+from accounts.models import Action
 from core.commands import PlainCommand, duration
 
 
@@ -22,7 +25,11 @@ class Command(PlainCommand):
 
     def handle(self, **options: Any) -> None:
         old = find_key(options["key_id"])
-        issued = rotate_key(key=old, overlap=options["overlap"], now=timezone.now())
+        with transaction.atomic():
+            issued = rotate_key(key=old, overlap=options["overlap"], now=timezone.now())
+            by = audit.of_command()
+            audit.record(by=by, action=Action.ADDED, obj=issued.key)
+            audit.record(by=by, action=Action.ROTATED, obj=old, successor=issued.key.key_id)
         old.refresh_from_db()
         self.stdout.write(f"API key:    {issued.key.key_id}")
         self.stdout.write(f"API secret: {issued.secret}")

@@ -1,10 +1,11 @@
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.db import transaction
 from django.utils import timezone
 
-from accounts import quotas
-from accounts.models import Application
+from accounts import audit, quotas
+from accounts.models import Action, Application
 from core.commands import PlainCommand
 from core.errors import Code, DomainError
 
@@ -45,7 +46,10 @@ class Command(PlainCommand):
         changed = self._set(application, options)
         if changed:
             application.full_clean()
-            application.save(update_fields=changed)
+            with transaction.atomic():
+                application.save(update_fields=changed)
+                by = audit.of_command()
+                audit.record(by=by, action=Action.CHANGED, obj=application, fields=changed)
         for name in NUMBERS:
             value = getattr(application, name)
             self.stdout.write(f"{name.replace('_', '-')}: {'default' if value is None else value}")

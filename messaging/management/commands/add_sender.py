@@ -4,8 +4,10 @@ from argparse import ArgumentTypeError
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.db import transaction
 
-from accounts.models import Application
+from accounts import audit
+from accounts.models import Action, Application
 from core.commands import PlainCommand
 from core.errors import Code, DomainError
 from messaging.channels.base import ChannelAdapter
@@ -77,27 +79,31 @@ class Command(PlainCommand):
         kinds = {option.name: option.kind for option in adapter.options}
         applications = [_application(name) for name in options["application"]]
         group = _group(options["group"]) if options["group"] else None
-        sender = save_sender(
-            Sender(
-                name=options["name"],
-                channel=adapter.channel.value,
-                adapter=adapter.name,
-                from_address=options["from_address"],
-                from_name=options["from_name"],
-                options={
-                    name: _typed(name, value, kinds.get(name, str))
-                    for name, value in options["option"]
-                },
-                priority=options["priority"],
-                weight=options["weight"],
-                **_limits(adapter, options),
-                time_zone=options["time_zone"],
-                group=group,
-                max_connections=options["max_connections"],
-            ),
-            credentials={name: _ask(name) for name in options["secret"]},
-        )
-        sender.applications.set(applications)
+        # Asked before anything is open.
+        credentials = {name: _ask(name) for name in options["secret"]}
+        with transaction.atomic():
+            sender = save_sender(
+                Sender(
+                    name=options["name"],
+                    channel=adapter.channel.value,
+                    adapter=adapter.name,
+                    from_address=options["from_address"],
+                    from_name=options["from_name"],
+                    options={
+                        name: _typed(name, value, kinds.get(name, str))
+                        for name, value in options["option"]
+                    },
+                    priority=options["priority"],
+                    weight=options["weight"],
+                    **_limits(adapter, options),
+                    time_zone=options["time_zone"],
+                    group=group,
+                    max_connections=options["max_connections"],
+                ),
+                credentials=credentials,
+            )
+            sender.applications.set(applications)
+            audit.record(by=audit.of_command(), action=Action.ADDED, obj=sender)
         self.stdout.write(f"Added {sender}. Try it: manage.py test_sender {sender}")
 
 

@@ -12,6 +12,8 @@ from django.core.management.base import CommandError, CommandParser
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from accounts import audit
+from accounts.models import Action
 from core.clock import database_clock
 from core.commands import PlainCommand, duration
 from messaging import resending
@@ -118,6 +120,9 @@ class Command(PlainCommand):
     def _resend(self, ids: Sequence[UUID], *, rate: float | None, may_duplicate: bool) -> None:
         clock, went, looked_at = database_clock(), 0, 0
         parts = _paced(ids, rate) if rate else _parts(ids, resending.SLICE)
+        if ids:
+            # Before the first goes, so that none goes unrecorded when this is broken off.
+            audit.record(by=audit.of_command(), action=Action.RESENT, kind=Message, count=len(ids))
         try:
             for part in parts:
                 went += resending.resend_slice(part, may_duplicate=may_duplicate, now=clock())

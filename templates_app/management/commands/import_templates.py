@@ -1,10 +1,14 @@
 from pathlib import Path
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
+from accounts import audit
+from accounts.models import Action
 from core.commands import PlainCommand
 from templates_app.files import STARTERS, application_named, import_folder
+from templates_app.models import Template
 from templates_app.publishing import Author
 
 
@@ -30,15 +34,24 @@ class Command(PlainCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        changes = import_folder(
-            options["folder"],
-            application=application_named(options["application"]),
-            by=Author("import_templates"),
-            now=timezone.now(),
-            is_dry=options["dry_run"],
-            is_published=options["publish"],
-            is_confirmed=options["confirm"],
-        )
+        with transaction.atomic():
+            changes = import_folder(
+                options["folder"],
+                application=application_named(options["application"]),
+                by=Author("import_templates"),
+                now=timezone.now(),
+                is_dry=options["dry_run"],
+                is_published=options["publish"],
+                is_confirmed=options["confirm"],
+            )
+            made = [change for change in changes if change.kind != "unchanged"]
+            if made and not options["dry_run"]:
+                audit.record(
+                    by=audit.of_command(),
+                    action=Action.IMPORTED,
+                    kind=Template,
+                    templates=[change.folder for change in made],
+                )
         for change in changes:
             self.stdout.write(f"{change.kind:<10} {change.folder}")
             if change.diff and options["dry_run"]:

@@ -2,12 +2,8 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from django.apps import apps
 from django.contrib import admin, messages
-from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
-from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.models import Group, Permission
-from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
@@ -18,15 +14,14 @@ from django.utils.formats import date_format
 from django.utils.html import format_html_join
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from accounts import keys, usage
-from accounts.forms import CAPS, LIMITS, ApiKeyForm, ApplicationForm, RightsField
+from accounts.audited import AuditedAdmin
+from accounts.forms import CAPS, LIMITS, ApiKeyForm, ApplicationForm
 from accounts.lists import ApplicationList, KeyStateFilter, with_keys
-from accounts.models import ApiKey, Application, User
+from accounts.models import Action, ApiKey, Application
 from core.errors import DomainError
 from core.labels import label
 
@@ -41,8 +36,6 @@ STATE_COLORS = {
 
 # The newest keys of an application stand on its page.
 SHOWN_KEYS = 20
-
-admin.site.unregister(Group)
 
 
 def state_labels(key: ApiKey) -> str:
@@ -65,37 +58,6 @@ def state_labels(key: ApiKey) -> str:
     return format_html_join(" ", "{}", ((each,) for each in labels))
 
 
-class RightsMixin:
-    """Offers the rights to what the admin shows."""
-
-    admin_site: Any
-
-    def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kwargs: Any) -> Any:
-        if db_field.remote_field.model is Permission:
-            shown = [model for model in apps.get_models() if self.admin_site.is_registered(model)]
-            kinds = ContentType.objects.get_for_models(*shown).values()
-            kwargs["queryset"] = Permission.objects.filter(content_type__in=kinds)
-            kwargs["form_class"] = RightsField
-        return super().formfield_for_manytomany(db_field, request, **kwargs)  # type: ignore[misc]
-
-
-@admin.register(User)
-class UserAdmin(RightsMixin, DjangoUserAdmin, ModelAdmin):
-    form = UserChangeForm
-    add_form = UserCreationForm
-    change_password_form = AdminPasswordChangeForm
-    list_filter = ["is_active", "is_staff", "is_superuser"]
-
-    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Histories name them: they are switched off instead."""
-        return False
-
-
-@admin.register(Group)
-class GroupAdmin(RightsMixin, DjangoGroupAdmin, ModelAdmin):
-    pass
-
-
 ABOUT_APPLICATION = [
     *("name", "description", "is_active", "dedupe_seconds", "allowed_recipients"),
     *("default_region", "allowed_countries"),
@@ -103,7 +65,7 @@ ABOUT_APPLICATION = [
 
 
 @admin.register(Application)
-class ApplicationAdmin(ModelAdmin):
+class ApplicationAdmin(AuditedAdmin):
     list_display = ["name", "description", "is_active", "use", "key_count", "last_used"]
     list_fullwidth = True
     change_form_outer_before_template = "accounts/application_panel.html"
@@ -176,7 +138,7 @@ class ApplicationAdmin(ModelAdmin):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(ModelAdmin):
+class ApiKeyAdmin(AuditedAdmin):
     form = ApiKeyForm
     list_display = ["key_id", "application", "name", "kind", "state", "last_used_at", "expires_at"]
     list_filter = [KeyStateFilter, "kind", "application"]
@@ -296,11 +258,12 @@ class ApiKeyAdmin(ModelAdmin):
                 button=gettext("Rotate"),
             )
         try:
-            issued = keys.rotate_key(key=key, overlap=OVERLAP, now=timezone.now())
+            with transaction.atomic():
+                issued = keys.rotate_key(key=key, overlap=OVERLAP, now=timezone.now())
+                self.log_addition(request, issued.key, [{"added": {}}])
+                self.log_deed(request, key, Action.ROTATED, successor=issued.key.key_id)
         except DomainError as error:
             return self._back(request, key, error.detail, messages.ERROR)
-        self.log_addition(request, issued.key, [{"added": {}}])
-        self.log_change(request, key, f"Rotated; its successor is {issued.key}.")
         key.refresh_from_db()
         replaced = gettext("The old key %(key)s works until %(until)s.") % {
             "key": key.key_id,
@@ -329,9 +292,12 @@ class ApiKeyAdmin(ModelAdmin):
                 button=gettext("Revoke"),
                 danger=True,
             )
-        if not keys.revoke_key(key=key, now=timezone.now()):
+        with transaction.atomic():
+            is_new = keys.revoke_key(key=key, now=timezone.now())
+            if is_new:
+                self.log_deed(request, key, Action.REVOKED)
+        if not is_new:
             return self._back(request, key, gettext("It was revoked before."), messages.WARNING)
-        self.log_change(request, key, "Revoked.")
         return self._back(request, key, gettext("The key is revoked."), messages.SUCCESS)
 
     def _confirm(self, request: HttpRequest, key: ApiKey, **context: Any) -> HttpResponse:

@@ -1,6 +1,5 @@
 from zoneinfo import available_timezones
 
-from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator
 from django.db import models
@@ -45,14 +44,6 @@ def validate_regions(value: object) -> None:
         raise ValidationError(_("Give a list of countries."))
     for text in value:
         validate_region(str(text))
-
-
-class User(AbstractUser):
-    """An operator of the admin. Our own from the start, since Django cannot swap it later."""
-
-    class Meta:
-        verbose_name = _("operator")
-        verbose_name_plural = _("operators")
 
 
 class Application(models.Model):
