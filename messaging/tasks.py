@@ -11,6 +11,7 @@ from messaging import (
     delivery,
     doorbell,
     housekeeping,
+    jobs,
     metrics,
     outbox,
     receipts,
@@ -63,6 +64,12 @@ def reconcile(**_: object) -> None:
 def poll(**_: object) -> None:
     """Ask providers for news that did not come by themselves."""
     reconciliation.poll(clock=database_clock())
+
+
+@shared_task(name="messaging.work_off_jobs", ignore_result=True)
+def work_off_jobs(**_: object) -> None:
+    """Go on with what operators asked to be done to many messages, for some seconds."""
+    jobs.work_off(clock=database_clock(), is_stopping=delivery.stopping.is_set)
 
 
 @shared_task(name="messaging.tidy", ignore_result=True)
