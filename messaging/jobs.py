@@ -18,17 +18,19 @@ from django.db.models.functions import Coalesce
 
 from core.clock import Clock
 from core.crash import crash_at
+from core.database import delete_in_slices
+from core.ids import lowest_uuid7
 from core.vocabulary import Lane
-from messaging import deeds, doorbell, resending
+from messaging import deeds, doorbell, resending, scheduling
 from messaging.models import Job, Message
 from messaging.selection import Selection
-from messaging.story import shown_status
 
 log = structlog.get_logger(__name__)
 
 State = Job.State
 # Each slice renews it, and takes well under a second.
 LEASE = timedelta(seconds=30)
+KEPT_FOR = timedelta(days=90)
 # Then the worker is free for what else is to be done, and the job goes on as a task of its own.
 RUN_SECONDS = 4.0
 # Ids that are looked up at once: a filter may have to sort all that it finds.
@@ -41,6 +43,36 @@ MAX_FAILURES = 5
 HELD = "held"
 
 
+def draft(
+    *,
+    kind: Job.Kind,
+    selection: Selection,
+    actor_id: int | None = None,
+    may_duplicate: bool = False,
+    to_lane: Lane | None = None,
+) -> Job:
+    """What would be done, not written down yet."""
+    return Job(
+        kind=kind,
+        filters=dict(selection.filters),
+        ids=None if selection.ids is None else [str(pk) for pk in selection.ids],
+        newer_than=selection.newer_than,
+        asked_at=selection.asked_at,
+        to_lane=to_lane or "",
+        may_duplicate=may_duplicate,
+        actor_id=actor_id,
+    )
+
+
+def count(job: Job) -> int:
+    """To how many messages it can be done, counted up to `resending.COUNT_LIMIT + 1`."""
+    return resending.count_bounded(_open(job))
+
+
+def is_for_any(job: Job) -> bool:
+    return _open(job).exists()
+
+
 def ask(
     *,
     kind: Job.Kind,
@@ -51,20 +83,25 @@ def ask(
     now: datetime,
 ) -> Job:
     """Write down what is to be done, and wake a worker for it."""
-    job = Job(
+    job = draft(
         kind=kind,
-        filters=dict(selection.filters),
-        ids=None if selection.ids is None else [str(pk) for pk in selection.ids],
-        newer_than=selection.newer_than,
-        asked_at=selection.asked_at,
-        to_lane=to_lane or "",
-        may_duplicate=may_duplicate,
+        selection=selection,
         actor_id=actor_id,
-        leased_until=now,
+        may_duplicate=may_duplicate,
+        to_lane=to_lane,
     )
-    job.matched = resending.count_bounded(_open(job))
-    job.save(force_insert=True)
-    doorbell.ring_jobs()
+    job.leased_until = now
+    job.matched = count(job)
+    if selection.ids is not None and not selection.filters:
+        # Each was chosen, so of each that is passed over it is said why.
+        open_ = set(_open(job).values_list("pk", flat=True))
+        job.passed = deeds.why_not(job, set(selection.ids) - open_, now=now)
+        job.matched += sum(job.passed.values())
+    with transaction.atomic():
+        job.save(force_insert=True)
+        if kind == Job.Kind.CANCEL and set(selection.filters) == {"batch"}:
+            scheduling.note_cancelled(UUID(selection.filters["batch"]), now=now)
+        doorbell.ring_jobs()
     return job
 
 
@@ -72,6 +109,12 @@ def stop(job_id: UUID, *, now: datetime) -> bool:
     """What it did stays done; its worker does not begin another slice. False if it was over."""
     still = Job.objects.filter(pk=job_id, state__in=Job.OPEN)
     return bool(still.update(state=State.STOPPED, finished_at=now))
+
+
+def forget(*, now: datetime) -> int:
+    """Remove those that have been over for 90 days."""
+    old = Job.objects.filter(pk__lt=lowest_uuid7(now - KEPT_FOR)).exclude(state__in=Job.OPEN)
+    return delete_in_slices(old)
 
 
 def work_off(*, clock: Clock, is_stopping: Callable[[], bool] = lambda: False) -> None:
@@ -163,7 +206,7 @@ def _do_slice(job: Job, ids: Sequence[UUID], *, now: datetime) -> bool:
         rest = [pk for pk in ids if pk not in went]
         held = set(_open(job).filter(pk__in=rest).values_list("pk", flat=True))
         done = job.done + len(went)
-        passed = Counter(job.passed) + _statuses(set(rest) - held, now=now)
+        passed = Counter(job.passed) + deeds.why_not(job, set(rest) - held, now=now)
         # What somebody holds is looked at again, so the position stays before it.
         place = next((place for place, pk in enumerate(ids) if pk in held), len(ids))
         position = ids[place - 1] if place else job.position
@@ -212,9 +255,3 @@ def _ahead(job: Job) -> QuerySet[Message, UUID]:
     if job.position is not None:
         rows = rows.filter(pk__gt=job.position)
     return rows.order_by("pk").values_list("pk", flat=True)[:AHEAD]
-
-
-def _statuses(ids: set[UUID], *, now: datetime) -> Counter[str]:
-    """What they are, so that it can be said why nothing was done to them."""
-    rows = Message.objects.filter(pk__in=ids).only("status", "reason", "due_at")
-    return Counter(shown_status(message, now=now) for message in rows)

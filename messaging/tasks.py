@@ -81,6 +81,7 @@ def tidy(**_: object) -> None:
     claims.clean(now=now)
     housekeeping.forget_reports(now=now)
     housekeeping.forget_suppressions(now=now)
+    jobs.forget(now=now)
 
 
 @shared_task(name="messaging.remove_expired_attachments", ignore_result=True)

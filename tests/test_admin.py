@@ -24,6 +24,7 @@ from messaging.models import (
     FeedbackEvent,
     Fingerprint,
     IdempotencyKey,
+    Job,
     Message,
     MessageAttachment,
     OtherRecipient,
@@ -91,6 +92,7 @@ def _one_of_each(adapter):
         message=message, sender=sender, kind=Feedback.DELIVERED, at=NOON, key="1"
     )
     make_suppression()
+    Job.objects.create(kind="resend", asked_at=NOON, matched=0, ids=[str(message.pk)])
 
 
 @pytest.mark.parametrize("model", OURS, ids=lambda model: model.__name__)
@@ -137,7 +139,7 @@ def test_its_form_for_a_new_one_opens(operator, model):
     "model",
     [
         *(Message, Attempt, Event, OtherRecipient, SenderWindow),
-        *(WebhookDelivery, ProviderReport, FeedbackEvent),
+        *(WebhookDelivery, ProviderReport, FeedbackEvent, Job),
     ],
 )
 def test_what_happened_cannot_be_added_changed_or_deleted(operator, model):
@@ -155,6 +157,7 @@ def test_the_first_page_leads_everywhere(operator):
     for model in (
         Message,
         Batch,
+        Job,
         Attempt,
         Event,
         Suppression,

@@ -11,10 +11,11 @@ from django.http import FileResponse, Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
+from unfold.decorators import display
 
 from messaging import attachment_files
 from messaging.admin.history import OfMessageAdmin
-from messaging.admin.reading import ReadOnlyAdmin
+from messaging.admin.reading import ReadOnlyAdmin, may_see_contents
 from messaging.models import Attachment, Message, MessageAttachment
 from messaging.search import as_uuid
 
@@ -24,13 +25,25 @@ PERMISSION = "messaging.download_attachment"
 
 
 def may_download(request: HttpRequest) -> bool:
-    return bool(request.user.has_perm(PERMISSION))
+    return may_see_contents(request) and bool(request.user.has_perm(PERMISSION))
 
 
-def shown(message: Message) -> list[MessageAttachment]:
-    """In their order; the file of each may be gone."""
+def shown(request: HttpRequest, message: Message) -> list[tuple[MessageAttachment, str, str]]:
+    """In their order, each with its name and its content id; the file of each may be gone."""
     rows = MessageAttachment.objects.filter(message=message).select_related("attachment")
-    return list(rows.order_by("position"))
+    is_open = may_see_contents(request)
+    return [
+        (row, row.attachment.filename, row.content_id)
+        if is_open
+        else (row, mask_filename(row.attachment.filename), "")
+        for row in rows.order_by("position")
+    ]
+
+
+def mask_filename(name: str) -> str:
+    """A name may say whose it is; what kind of file it is may be known."""
+    _, dot, ending = name.rpartition(".")
+    return f"***{dot}{ending}" if dot and ending.isascii() and ending.isalnum() else "***"
 
 
 class AttachmentsMixin:
@@ -81,11 +94,16 @@ class AttachmentAdmin(ReadOnlyAdmin):
         *("application", "expires_at", "removed_at"),
     ]
     list_select_related = ["application"]
+    masked = {"filename": "masked_filename", "sha256": ""}
     search_help_text = _("Id of the attachment")
     fields = [
         *("id", "filename", "content_type", "size", "sha256", "application", "api_key"),
         *("created_at", "expires_at", "look_at", "removed_at"),
     ]
+
+    @display(description=_("filename"))
+    def masked_filename(self, attachment: Attachment) -> str:
+        return mask_filename(attachment.filename)
 
     def search(self, queryset: QuerySet[Any], text: str) -> QuerySet[Any]:
         pk = as_uuid(text)
@@ -94,6 +112,7 @@ class AttachmentAdmin(ReadOnlyAdmin):
 
 @admin.register(MessageAttachment)
 class MessageAttachmentAdmin(OfMessageAdmin):
+    masked = {"content_id": ""}
     list_display = ["attachment", "position", "content_id", "of_message"]
     search_help_text = _("Id of the message, or of the attachment")
     fields = ["of_message", "attachment", "position", "content_id"]

@@ -40,7 +40,48 @@ class NewestFirst(ChangeList):
         return ["-pk"]
 
 
-class ReadOnlyAdmin(ModelAdmin):
+def may_see_contents(request: HttpRequest) -> bool:
+    """Recipients and contents as they are. Whoever may not sees who it was by a letter of the
+    address, and nothing of what was written."""
+    return bool(request.user.has_perm("messaging.see_contents"))
+
+
+class MaskedMixin(ModelAdmin):
+    """`masked` names what stands for a field where recipients and contents are not to be seen:
+    another field, or nothing. It holds for lists, pages and what leads to them."""
+
+    masked: ClassVar[dict[str, str]] = {}
+
+    def get_list_display(self, request: HttpRequest) -> list[str]:
+        return self._shown(request, super().get_list_display(request))
+
+    def get_list_display_links(self, request: HttpRequest, list_display: Any) -> Any:
+        links = super().get_list_display_links(request, list_display)
+        return links and [name for name in links if name in list_display]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self._shown(request, super().get_fields(request, obj))
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        return [
+            (title, options | {"fields": self._shown(request, options["fields"])})
+            for title, options in super().get_fieldsets(request, obj)
+        ]
+
+    def _shown(self, request: HttpRequest, names: Any) -> list[Any]:
+        if may_see_contents(request):
+            return list(names)
+        shown: list[Any] = []
+        for name in names:
+            # Fields that stand side by side are a tuple.
+            if isinstance(name, str):
+                shown += [seen] if (seen := self.masked.get(name, name)) else []
+            elif beside := tuple(self._shown(request, name)):
+                shown.append(beside)
+        return shown
+
+
+class ReadOnlyAdmin(MaskedMixin):
     """Shows rows and changes none. `searches_for` maps a text to a condition on indexes."""
 
     paginator = BoundedPaginator
@@ -68,7 +109,7 @@ class ReadOnlyAdmin(ModelAdmin):
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """Only our own filters: Django would take any `field__contains` from the address."""
-        return lookup in {chosen.parameter_name for chosen in self.list_filter}
+        return lookup in {name for chosen in self.list_filter for name in chosen.names()}
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -83,6 +124,10 @@ class ChoiceFilter(SimpleListFilter):
     """One of `choices_shown`; `narrow` makes the condition."""
 
     choices_shown: ClassVar[Any] = ()
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        return (str(cls.parameter_name),)
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [(str(value), label) for value, label in self.choices_shown]
