@@ -130,7 +130,7 @@ class _Question:
 
     def lines(self) -> list[Any]:
         selection = self.selection
-        lines = [words.WHAT_HAPPENS[self.kind]]
+        lines: list[Any] = [words.WHAT_HAPPENS[self.kind]]
         if self.is_picked and (left := len(selection.ids or ()) - self.count):
             lines.append(words.stay(self.kind, left))
         if not selection.filters and selection.ids is None:

@@ -10,6 +10,7 @@ from django.contrib.admin import SimpleListFilter
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import INPUT_CLASSES, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
@@ -54,9 +55,11 @@ class FieldFilter(SimpleListFilter):
         return rows.filter(condition(name, value, at=timezone.now()))
 
     def field(self) -> forms.Field:
-        return forms.CharField(label=self.title, required=False, widget=UnfoldAdminTextInputWidget)
+        return forms.CharField(
+            label=capfirst(self.title), required=False, widget=UnfoldAdminTextInputWidget
+        )
 
-    def choices(self, changelist: Any) -> Iterator[dict[str, Any]]:
+    def choices(self, changelist: Any) -> Iterator[Any]:
         form = forms.Form(data=self.used_parameters)
         form.fields[str(self.parameter_name)] = self.field()
         yield {"form": form}
@@ -77,7 +80,10 @@ class ChosenFilter(FieldFilter):
     def field(self) -> forms.Field:
         choices = [("", _("All")), *self.lookup_choices]
         return forms.ChoiceField(
-            label=self.title, required=False, choices=choices, widget=UnfoldAdminSelectWidget
+            label=capfirst(self.title),
+            required=False,
+            choices=choices,
+            widget=UnfoldAdminSelectWidget,
         )
 
 
@@ -134,7 +140,10 @@ class TemplateFilter(FieldFilter):
             return super().field()
         choices = [("", _("All")), *((code, code) for code in found)]
         return forms.ChoiceField(
-            label=self.title, required=False, choices=choices, widget=UnfoldAdminSelectWidget
+            label=capfirst(self.title),
+            required=False,
+            choices=choices,
+            widget=UnfoldAdminSelectWidget,
         )
 
 
@@ -197,7 +206,7 @@ class CreatedFilter(ChosenFilter):
             return FieldFilter.narrow(self, rows, name, value)
         return super().narrow(rows, name, value)
 
-    def choices(self, changelist: Any) -> Iterator[dict[str, Any]]:
+    def choices(self, changelist: Any) -> Iterator[Any]:
         shown = dict(self.used_parameters)
         for name in self.moments:
             # The field takes no offset: what a link gave with one is shown in the present zone.
@@ -207,8 +216,16 @@ class CreatedFilter(ChosenFilter):
         form.fields[str(self.parameter_name)] = self.field()
         for name, label in self.moments.items():
             widget = MomentInput(attrs={"class": " ".join(INPUT_CLASSES)})
-            form.fields[name] = forms.CharField(label=label, required=False, widget=widget)
+            form.fields[name] = forms.CharField(
+                label=capfirst(label), required=False, widget=widget
+            )
         yield {"form": form}
+
+
+def _choice(title: Any, choices: list[tuple[str, Any]]) -> forms.ChoiceField:
+    return forms.ChoiceField(
+        label=capfirst(title), required=False, choices=choices, widget=UnfoldAdminSelectWidget
+    )
 
 
 ALL = [

@@ -20,6 +20,7 @@ from unfold.decorators import display
 
 from core.labels import label
 from core.masking import mask_addresses, mask_recipient
+from core.vocabulary import Lane
 from messaging import search
 from messaging.admin import attachments, filters, preview
 from messaging.admin.bulk import ListMixin, PageMixin
@@ -38,8 +39,7 @@ class MessageAdmin(
     attachments.AttachmentsMixin, preview.PreviewMixin, PageMixin, ListMixin, ReadOnlyAdmin
 ):
     list_display = [
-        *("accepted", "shown_status", "why_or_feedback", "to", "subject"),
-        *("of_application", "by_sender", "over", "priority"),
+        *("accepted", "outcome", "to", "subject", "of_application", "by_sender", "way"),
     ]
     list_display_links = ["accepted", "subject"]
     list_select_related = ["application", "sender"]
@@ -120,6 +120,11 @@ class MessageAdmin(
         return label(STATUS_WORDS[shown], STATUS_COLORS.get(shown, ""))
 
     @display(description=_("status"))
+    def outcome(self, message: Message) -> str:
+        """With why, or with what was reported."""
+        return format_html("{} {}", self.shown_status(message), self.why_or_feedback(message))
+
+    @display(description=_("status"))
     def state(self, message: Message) -> str:
         """With what its provider reported later, and whether it was only simulated. The page renews
         it."""
@@ -169,8 +174,11 @@ class MessageAdmin(
         return str(message.sender or "")
 
     @display(description=_("channel"))
-    def over(self, message: Message) -> str:
-        return message.get_channel_display()
+    def way(self, message: Message) -> str:
+        """With the lane where it is not the usual one."""
+        if message.lane == Lane.NORMAL:
+            return message.get_channel_display()
+        return f"{message.get_channel_display()}, {message.get_lane_display()}"
 
     @display(description=_("further headers"), empty_value="-")
     def mail_headers(self, message: Message) -> str | None:
@@ -198,10 +206,6 @@ class MessageAdmin(
             return None
         url = reverse("admin:messaging_batch_change", args=[message.batch_id])
         return format_html('<a class="text-link" href="{}">{}</a>', url, message.batch_id)
-
-    @display(description=_("priority"))
-    def priority(self, message: Message) -> str:
-        return message.get_lane_display()
 
     @display(description=_("recipients"))
     def all_to(self, message: Message) -> str:

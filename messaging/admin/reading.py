@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.contrib.admin import SimpleListFilter
+from django.contrib.admin import ShowFacets, SimpleListFilter
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -89,6 +89,8 @@ class ReadOnlyAdmin(MaskedMixin):
     list_per_page = 50
     list_max_show_all = 0
     list_disable_select_all = True
+    # They would count the whole table once for each choice of each filter.
+    show_facets = ShowFacets.NEVER
     ordering = ["-pk"]
     sortable_by = ()
     list_filter: ClassVar[Any] = []

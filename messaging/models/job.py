@@ -100,7 +100,7 @@ class Job(models.Model):
 
     @property
     def seen(self) -> int:
-        return self.done + sum(self.passed.values())
+        return int(self.done + sum(self.passed.values()))
 
     @property
     def is_over(self) -> bool:

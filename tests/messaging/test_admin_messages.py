@@ -211,7 +211,8 @@ def test_its_page_tells_the_whole_story(operator, adapter):
     assert "From application-" in page
     assert f"Handed to {sender.name}" in page
     assert "Why this sender" in page
-    assert "priority 0, weight 1, 0 sent that day" in page
+    words = f"priority {sender.priority}, weight {sender.weight}, 0 sent that day"
+    assert words in page
     assert "2026-11-23 12:00:00" in page
     assert "fake-1" in page
     assert "Ann &lt;ann@example.com&gt;" in page

@@ -1,5 +1,6 @@
 // Renews parts of a page until what it shows is over. An element with data-live="address" says
 // where they come from: JSON with `parts`, HTML by the name in data-live-part, and `is_over`.
+// With data-live-reload the page is loaded anew then, because its buttons are others.
 // Without this script the page shows what was true when it was loaded.
 (() => {
   "use strict";
@@ -29,12 +30,15 @@
     return isOver;
   }
 
-  async function watch(address) {
+  async function watch(address, reloads) {
     for (let pause = SOON; ; pause = Math.min(pause * 1.1, LATER)) {
       await new Promise((done) => setTimeout(done, pause));
       if (document.hidden) continue;
       try {
-        if (await renew(address)) return;
+        if (await renew(address)) {
+          if (reloads) location.reload();
+          return;
+        }
       } catch {
         // The network is away for a moment.
       }
@@ -42,6 +46,6 @@
   }
 
   document.addEventListener("DOMContentLoaded", () => {
-    document.querySelectorAll("[data-live]").forEach((each) => watch(each.dataset.live));
+    document.querySelectorAll("[data-live]").forEach((each) => watch(each.dataset.live, "liveReload" in each.dataset));
   });
 })();
