@@ -7,6 +7,7 @@ the messages of a batch. What is small is done at once; the rest leads to the pa
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import admin, messages
@@ -173,7 +174,11 @@ class ListMixin(BulkMixin):
     ]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """The buttons of the list take the list's filters along."""
+        """The buttons of the list take the list's filters along. Fields that were left empty do not
+        stay in its address."""
+        given = {name: value for name, value in request.GET.items() if value}
+        if request.method == "GET" and len(given) < len(request.GET):
+            return HttpResponseRedirect(f"{request.path}?{urlencode(given)}")
         response = super().changelist_view(request, extra_context)
         query = request.GET.copy()
         query.pop("p", None)

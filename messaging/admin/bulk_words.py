@@ -1,10 +1,12 @@
 """The sentences of what is done to many messages: the question, what is said of it, the outcome."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from core.vocabulary import Channel, Lane
 from messaging.jobs import HELD
 from messaging.models import Job, Reason, Status
 from messaging.resending import COUNT_LIMIT
@@ -36,6 +38,37 @@ STATUS_WORDS = dict(Status.choices) | {
     "retrying": _("retrying"),
     HELD: _("held by somebody else"),
     Reason.ATTACHMENT_GONE: Reason.ATTACHMENT_GONE.label,
+}
+
+# The parameters of `selection`, and those of their values that have words.
+PARAMETERS = {
+    "status": _("status"),
+    "reason": _("reason"),
+    "application": _("application"),
+    "template": _("template"),
+    "recipient": _("recipient"),
+    "reference": _("reference"),
+    "batch": _("batch"),
+    "created": _("accepted"),
+    "created_from": _("accepted from"),
+    "created_to": _("accepted before"),
+    "channel": _("channel"),
+    "sender": _("sender"),
+    "lane": _("priority"),
+    "tag": _("tag"),
+}
+PERIODS = {
+    "1h": _("last hour"),
+    "1d": _("last 24 hours"),
+    "7d": _("last 7 days"),
+    "30d": _("last 30 days"),
+}
+VALUES: dict[str, Mapping[str, Any]] = {
+    "status": STATUS_WORDS,
+    "reason": dict(Reason.choices),
+    "created": PERIODS,
+    "channel": dict(Channel.choices),
+    "lane": dict(Lane.choices),
 }
 
 

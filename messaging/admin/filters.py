@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import INPUT_CLASSES, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from accounts.models import Application
+from messaging.admin.bulk_words import PERIODS
 from messaging.models import ChannelChoices, Lane, Reason, Sender, Status
 from messaging.search import among_newest
 from messaging.selection import AMONG_NEWEST, as_moment, condition
@@ -177,12 +178,7 @@ class CreatedFilter(ChosenFilter):
 
     title = _("accepted")
     parameter_name = "created"
-    choices_shown = [
-        ("1h", _("last hour")),
-        ("1d", _("last 24 hours")),
-        ("7d", _("last 7 days")),
-        ("30d", _("last 30 days")),
-    ]
+    choices_shown = list(PERIODS.items())
     moments: ClassVar[dict[str, Any]] = {
         "created_from": _("accepted from"),
         "created_to": _("accepted before"),

@@ -27,6 +27,7 @@ from messaging.admin.reading import ChoiceFilter, ReadOnlyAdmin, may_see_content
 from messaging.models import Job
 from messaging.resending import COUNT_LIMIT
 from messaging.search import as_uuid
+from messaging.selection import MOMENTS, as_moment
 
 STATE_COLORS = {"running": "info", "done": "success", "stopped": "warning", "failed": "danger"}
 
@@ -202,12 +203,20 @@ def _which(job: Any, *, is_open: bool) -> str:
     if not job.filters:
         return gettext("those that were selected") if job.has_ids else gettext("all of them")
     filters = [
-        f"{name}: {mask_recipient(value) if name == 'recipient' and not is_open else value}"
+        f"{words.PARAMETERS.get(name, name)}: {_shown(name, value, is_open=is_open)}"
         for name, value in job.filters.items()
     ]
     if job.has_ids:
         filters.append(gettext("and what was searched for"))
     return ", ".join(filters)
+
+
+def _shown(name: str, value: str, *, is_open: bool) -> str:
+    if name == "recipient" and not is_open:
+        return mask_recipient(value)
+    if name in MOMENTS and (moment := as_moment(value)) is not None:
+        return date_format(timezone.localtime(moment), "Y-m-d H:i")
+    return str(words.VALUES.get(name, {}).get(value, value))
 
 
 def _may_be_named(request: HttpRequest, job: Job) -> bool:
