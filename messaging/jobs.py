@@ -82,7 +82,8 @@ def ask(
     to_lane: Lane | None = None,
     now: datetime,
 ) -> Job:
-    """Write down what is to be done, and wake a worker for it."""
+    """Write down what is to be done. It begins with `work_on` or `call_workers`; a sweep finds what
+    was neither."""
     job = draft(
         kind=kind,
         selection=selection,
@@ -92,8 +93,8 @@ def ask(
     )
     job.leased_until = now
     job.matched = count(job)
-    if selection.ids is not None and not selection.filters:
-        # Each was chosen, so of each that is passed over it is said why.
+    if selection.is_picked and selection.ids is not None:
+        # Of each that is passed over it is said why.
         open_ = set(_open(job).values_list("pk", flat=True))
         job.passed = deeds.why_not(job, set(selection.ids) - open_, now=now)
         job.matched += sum(job.passed.values())
@@ -101,8 +102,11 @@ def ask(
         job.save(force_insert=True)
         if kind == Job.Kind.CANCEL and set(selection.filters) == {"batch"}:
             scheduling.note_cancelled(UUID(selection.filters["batch"]), now=now)
-        doorbell.ring_jobs()
     return job
+
+
+def call_workers() -> None:
+    doorbell.ring_jobs()
 
 
 def stop(job_id: UUID, *, now: datetime) -> bool:

@@ -67,6 +67,8 @@ class Selection:
     filters: Mapping[str, str] = field(default_factory=dict)
     ids: Sequence[UUID] | None = None
     newer_than: UUID | None = None
+    # Each of `ids` was chosen by hand, not found by a search.
+    is_picked: bool = False
 
     def rows(self) -> QuerySet[Message]:
         rows = Message.objects.all()

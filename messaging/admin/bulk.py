@@ -56,7 +56,6 @@ class BulkMixin(ModelAdmin):
         kind: Kind,
         selection: Selection,
         *,
-        is_picked: bool,
         back_url: str,
         fields: Sequence[tuple[str, str]] = (),
     ) -> HttpResponse:
@@ -66,7 +65,7 @@ class BulkMixin(ModelAdmin):
             raise PermissionDenied
         asked_at = _asked_at(request)
         if asked_at is None:
-            question = _Question(kind, selection, is_picked)
+            question = _Question(kind, selection)
             return self._ask(request, question, back_url=back_url, fields=fields)
         to_lane = request.POST.get("to_lane", "")
         if kind == Kind.MOVE and to_lane not in Lane.values:
@@ -75,7 +74,7 @@ class BulkMixin(ModelAdmin):
             kind=kind,
             selection=selection,
             actor_id=request.user.pk,
-            may_duplicate=is_picked or "may_duplicate" in request.POST,
+            may_duplicate=selection.is_picked or "may_duplicate" in request.POST,
             to_lane=Lane(to_lane) if kind == Kind.MOVE else None,
             now=database_clock()(),
         )
@@ -86,6 +85,7 @@ class BulkMixin(ModelAdmin):
         if job.matched <= AT_ONCE:
             job = jobs.work_on(job, clock=database_clock(), seconds=AT_ONCE_SECONDS)
         if not job.is_over:
+            jobs.call_workers()
             return HttpResponseRedirect(reverse("admin:messaging_job_change", args=[job.pk]))
         level = messages.SUCCESS if job.done else messages.WARNING
         self.message_user(request, words.outcome(job.kind, job.done), level)
@@ -125,14 +125,14 @@ class BulkMixin(ModelAdmin):
 class _Question:
     """How many it would be done to, and what is to be said of it."""
 
-    def __init__(self, kind: Kind, selection: Selection, is_picked: bool) -> None:
-        self.kind, self.selection, self.is_picked = kind, selection, is_picked
+    def __init__(self, kind: Kind, selection: Selection) -> None:
+        self.kind, self.selection = kind, selection
         self.count, self.doubtful = self._counts()
 
     def lines(self) -> list[Any]:
         selection = self.selection
         lines: list[Any] = [words.WHAT_HAPPENS[self.kind]]
-        if self.is_picked and (left := len(selection.ids or ()) - self.count):
+        if self.selection.is_picked and (left := len(selection.ids or ()) - self.count):
             lines.append(words.stay(self.kind, left))
         if not selection.filters and selection.ids is None:
             lines.append(gettext("No filter is set: these are all there are."))
@@ -143,7 +143,7 @@ class _Question:
     def doubt(self) -> dict[str, Any]:
         if not self.doubtful:
             return {}
-        if self.is_picked:
+        if self.selection.is_picked:
             return {"warning": words.may_duplicate(self.doubtful)}
         return {
             "warning": words.may_duplicate_too(self.doubtful),
@@ -158,7 +158,7 @@ class _Question:
             return jobs.count(jobs.draft(kind=self.kind, selection=self.selection)), 0
         open_ = resending.still_open(self.selection.asked_at)
         tally = resending.tally(self.selection.rows().filter(open_))
-        return tally.certain + (tally.doubtful if self.is_picked else 0), tally.doubtful
+        return tally.certain + (tally.doubtful if self.selection.is_picked else 0), tally.doubtful
 
 
 class ListMixin(BulkMixin):
@@ -211,8 +211,7 @@ class ListMixin(BulkMixin):
         return self.take(
             request,
             kind,
-            Selection(asked_at=_moment(request), ids=ids),
-            is_picked=True,
+            Selection(asked_at=_moment(request), ids=ids, is_picked=True),
             back_url=request.get_full_path(),
             fields=[
                 ("action", f"{kind}_selected"),
@@ -267,7 +266,7 @@ class ListMixin(BulkMixin):
         if query := request.GET.urlencode():
             back_url += f"?{query}"
         selection = select(request.GET.dict(), at=_moment(request))
-        return self.take(request, kind, selection, is_picked=False, back_url=back_url)
+        return self.take(request, kind, selection, back_url=back_url)
 
 
 class PageMixin(BulkMixin):
@@ -310,8 +309,7 @@ class PageMixin(BulkMixin):
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
         page = reverse(f"admin:messaging_{self.opts.model_name}_change", args=[pk])
         selection = self.selection_of(pk, at=_moment(request))
-        is_picked = selection.ids is not None
-        return self.take(request, kind, selection, is_picked=is_picked, back_url=page)
+        return self.take(request, kind, selection, back_url=page)
 
 
 def _moment(request: HttpRequest) -> datetime:
@@ -326,7 +324,9 @@ def _asked_at(request: HttpRequest) -> datetime | None:
         moment = parse_datetime(request.POST.get("asked_at", ""))
     except ValueError:
         return None
-    return None if moment is None or timezone.is_naive(moment) else moment
+    if moment is None or timezone.is_naive(moment):
+        return None
+    return min(moment, database_clock()())
 
 
 def _could(kind: Kind, selection: Selection) -> bool:

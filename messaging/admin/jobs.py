@@ -71,6 +71,11 @@ class JobAdmin(ReadOnlyAdmin):
     class Media:
         js = ["messaging/live.js"]
 
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who asks for a job is led to its page."""
+        may_ask = request.user.has_perm("messaging.change_message")
+        return may_ask or super().has_view_permission(request, obj)
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
         # There may be thousands.
         has_ids = ExpressionWrapper(Q(ids__isnull=False), output_field=BooleanField())
@@ -201,7 +206,11 @@ class JobAdmin(ReadOnlyAdmin):
 def _which(job: Any, *, is_open: bool) -> str:
     """Its filters in a line, as the address of the list has them."""
     if not job.filters:
-        return gettext("those that were selected") if job.has_ids else gettext("all of them")
+        return (
+            gettext("those that were selected, or found by a search")
+            if job.has_ids
+            else gettext("all of them")
+        )
     filters = [
         f"{words.PARAMETERS.get(name, name)}: {_shown(name, value, is_open=is_open)}"
         for name, value in job.filters.items()

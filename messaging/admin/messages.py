@@ -226,7 +226,7 @@ class MessageAdmin(
     # --- one message -----------------------------------------------------------------------------
 
     def selection_of(self, pk: UUID, *, at: datetime) -> Selection:
-        return Selection(asked_at=at, ids=[pk])
+        return Selection(asked_at=at, ids=[pk], is_picked=True)
 
     def change_view(self, request, object_id, form_url="", extra_context=None):
         message = self.get_object(request, object_id)

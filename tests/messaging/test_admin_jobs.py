@@ -279,3 +279,49 @@ def test_nobody_counts_the_choices_of_filters(operator):
 
     assert "Show counts" not in page
     assert not any("__c" in q["sql"] for q in queries)
+
+
+def test_what_a_search_found_beside_is_no_part_of_the_job(operator):
+    wanted = failed(recipient="eve@example.com")
+    for _ in range(3):
+        make_message(recipient="eve@example.com", status="success")
+
+    url = reverse("admin:messaging_message_resend_matching")
+    page = confirm(operator, f"{url}?q=eve@example.com").content.decode()
+
+    assert "1 message is on its way again." in page
+    assert "passed over" not in page
+    assert reloaded(wanted).status == "pending"
+    assert Job.objects.get().matched == 1
+
+
+def test_nobody_means_what_is_yet_to_come(operator):
+    failed(finished_at=timezone.now() + timedelta(hours=1))
+    url = reverse("admin:messaging_message_resend_matching")
+
+    page = operator.post(url, {"asked_at": "2099-01-01T00:00Z"}, follow=True).content.decode()
+
+    assert "0 messages are on their way again." in page
+
+
+def test_what_is_done_at_once_leaves_no_work_to_workers(
+    operator, bells, django_capture_on_commit_callbacks
+):
+    message = failed()
+
+    with django_capture_on_commit_callbacks(execute=True):
+        confirm(operator, page_of(message, "resend"))
+
+    assert ("", "jobs") not in bells
+    assert ("email", "normal") in bells
+
+
+def test_who_may_change_messages_sees_the_jobs_that_follow(monkeypatch):
+    monkeypatch.setattr("messaging.admin.bulk.AT_ONCE", 0)
+    message = failed()
+    browser = browser_of(make_staff("view_message", "change_message"))
+
+    page = confirm(browser, page_of(message, "resend"))
+
+    assert page.status_code == 200
+    assert "0 of 1" in page.content.decode()

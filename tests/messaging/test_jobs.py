@@ -26,7 +26,7 @@ Kind = Job.Kind
 def ask(kind, parameters=None, *, ids=None, at=ASKED_AT, **fields):
     selection = select(parameters or {}, at=at)
     if ids is not None:
-        selection = Selection(asked_at=at, ids=ids)
+        selection = Selection(asked_at=at, ids=ids, is_picked=True)
     return jobs.ask(**{"kind": kind, "selection": selection, "actor_id": None, "now": at} | fields)
 
 
