@@ -27,6 +27,7 @@ from uuid import UUID
 
 from django.db import connection
 from django.db.models import F, Func, IntegerField, Q, QuerySet, Value
+from django.db.models.lookups import GreaterThan
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
@@ -157,7 +158,7 @@ def _tag(value: str, at: datetime) -> Q:
     # SQLite keeps lists as Python writes them, and a quote inside a tag is escaped there.
     written = Value(json.dumps(value))
     place = Func(F("tags"), written, function="INSTR", output_field=IntegerField())
-    return Q(pk__in=Message.objects.annotate(place=place).filter(place__gt=0).values("pk"))
+    return Q(GreaterThan(place, 0))
 
 
 def _created(value: str, at: datetime) -> Q:
