@@ -1,7 +1,12 @@
 """Several workers at one job, with real connections and real transactions."""
 
+import os
+import signal
+import subprocess
+import sys
 import threading
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.db import connection
@@ -14,7 +19,20 @@ from tests.messaging.test_concurrency import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+ROOT = Path(__file__).parents[2]
 LATER = NOON + timedelta(days=1)
+WORK = """
+import sys
+from datetime import datetime
+import tests.environment
+import django
+django.setup()
+from django.db import connection
+from messaging import jobs, resending
+connection.settings_dict["NAME"] = sys.argv[1]
+resending.SLICE = 5
+jobs.work_off(clock=lambda: datetime.fromisoformat(sys.argv[2]))
+"""
 
 
 def make_job(count):
@@ -64,3 +82,30 @@ def test_a_worker_that_froze_in_the_middle_and_its_successor_do_each_message_onc
     job = reloaded(job)
     assert (job.state, job.done, job.passed) == ("done", 20, {})
     assert Event.objects.count() == 20
+
+
+@pytest.mark.parametrize(("point", "kept"), [("job_slice_done", 0), ("job_slice_committed", 5)])
+def test_a_process_that_is_killed_leaves_the_rest_to_the_next_one(point, kept, tmp_path):
+    job = make_job(12)
+    armed = tmp_path / "armed"
+    armed.touch()
+    environment = os.environ | {
+        "CRASH_AT": f"{point}@{armed}",
+        "DJANGO_SETTINGS_MODULE": "notification_platform.settings",
+    }
+    name = str(connection.settings_dict["NAME"])
+
+    done = subprocess.run(
+        [sys.executable, "-c", WORK, name, LATER.isoformat()],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        timeout=60,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert (reloaded(job).done, Event.objects.count()) == (kept, kept)
+
+    jobs.work_off(clock=lambda: LATER + jobs.LEASE)
+    job = reloaded(job)
+    assert (job.state, job.done, job.passed) == ("done", 12, {})
+    assert Event.objects.count() == 12
