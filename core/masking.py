@@ -23,6 +23,17 @@ def mask_addresses(text: str) -> str:
     return _NUMBER.sub(lambda found: f"***{found.group(0)[-2:]}", text)
 
 
+def mask_recipient(address: str) -> str:
+    """One address of any channel, so that people who know it still tell it from others:
+    `a***@example.com`, `***00`, `o***`."""
+    local, at, domain = address.rpartition("@")
+    if at:
+        return f"{local[:1]}***@{domain}"
+    if address.lstrip("+").isdigit():
+        return f"***{address[-2:]}"
+    return f"{address[:1]}***" if address else ""
+
+
 def mask_path(path: str) -> str:
     """A request's path without addresses, and without the token of a provider's webhook."""
     return _HOOK.sub("/hooks/***", mask_addresses(path))

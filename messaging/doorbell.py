@@ -43,6 +43,8 @@ SWEEP_HINT_SECONDS = 5
 REPORTS: Bell = metrics.REPORTS_LANE
 # Tells of outcomes that stayed unknown and that providers are asked about.
 RECONCILE: Bell = metrics.UNKNOWN_LANE
+# Tells of jobs that operators asked for.
+JOBS: Bell = metrics.JOBS_LANE
 
 
 def queue_name(channel: str, lane: str) -> str:
@@ -68,6 +70,11 @@ def ring_reports() -> None:
     """After the open transaction commits, have reports of providers processed. Never waits, never
     raises."""
     transaction.on_commit(lambda: _ringer().ring(REPORTS))
+
+
+def ring_jobs() -> None:
+    """After the open transaction commits, have jobs worked off. Never waits, never raises."""
+    transaction.on_commit(lambda: _ringer().ring(JOBS))
 
 
 class Ringer:
@@ -118,6 +125,8 @@ def publish(bell: Bell) -> None:
         _hint("messaging.process_reports", {}, settings.HOUSEKEEPING_QUEUE, seconds=HINT_SECONDS)
     elif bell == RECONCILE:
         _hint("messaging.reconcile", {}, settings.HOUSEKEEPING_QUEUE, seconds=SWEEP_HINT_SECONDS)
+    elif bell == JOBS:
+        _hint("messaging.work_off_jobs", {}, settings.HOUSEKEEPING_QUEUE, seconds=HINT_SECONDS)
     else:
         kwargs = {"channel": channel, "lane": lane}
         _hint("messaging.drain", kwargs, queue_name(channel, lane), seconds=HINT_SECONDS)

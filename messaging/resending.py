@@ -3,15 +3,14 @@
 What may have arrived already goes only where a door was told so: sending it again may duplicate it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings
 from django.db.models import Q, QuerySet
 
-from core.clock import Clock
 from core.errors import Code, DomainError, FieldError
 from messaging import doorbell, states
 from messaging.models import Attachment, Message, Status
@@ -32,23 +31,6 @@ class Tally:
     doubtful: int
 
 
-@dataclass(frozen=True, slots=True)
-class Resent:
-    """How many messages are on their way again, and a sentence for each that is not."""
-
-    count: int
-    refusals: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How many are on their way again, had moved meanwhile, and were not reached in time."""
-
-    count: int
-    moved: int
-    left: int
-
-
 def still_open(moment: datetime) -> Q:
     """What could be sent again at `moment` already. Whoever confirms twice, or late, does not also
     send again what failed after the question was asked."""
@@ -63,8 +45,8 @@ def tally(rows: QuerySet[Message]) -> Tally:
     """Count those of `rows` that can go again."""
     movable = rows.filter(states.CAN_GO_AGAIN)
     return Tally(
-        certain=_count(movable.exclude(states.MAY_HAVE_ARRIVED)),
-        doubtful=_count(movable.filter(states.MAY_HAVE_ARRIVED)),
+        certain=count_bounded(movable.exclude(states.MAY_HAVE_ARRIVED)),
+        doubtful=count_bounded(movable.filter(states.MAY_HAVE_ARRIVED)),
     )
 
 
@@ -85,25 +67,6 @@ def resend_slice(
     for channel, lane in {(message.channel, message.lane) for message in went}:
         doorbell.ring(channel=channel, lane=lane)
     return len(went)
-
-
-def resend_many(
-    ids: Sequence[UUID],
-    *,
-    may_duplicate: bool,
-    clock: Clock,
-    actor_id: int | None = None,
-    seconds: float,
-) -> Progress:
-    """`resend_slice` for any number, for about `seconds`. What went stays gone if it is broken off,
-    and what did not can be asked for again."""
-    ends_at = clock() + timedelta(seconds=seconds)
-    count = looked_at = 0
-    while looked_at < len(ids) and (now := clock()) < ends_at:
-        part = ids[looked_at : looked_at + SLICE]
-        count += resend_slice(part, may_duplicate=may_duplicate, now=now, actor_id=actor_id)
-        looked_at += len(part)
-    return Progress(count=count, moved=looked_at - count, left=len(ids) - looked_at)
 
 
 def resend(*, message: Message, now: datetime, actor_id: int | None = None) -> None:
@@ -140,17 +103,6 @@ def resend_asked(*, message: Message, may_duplicate: bool, now: datetime) -> Non
     resend(message=message, now=now)
 
 
-def resend_each(*, ids: Iterable[UUID], now: datetime, actor_id: int | None = None) -> Resent:
-    """`resend` for each by itself: one that cannot go does not keep the others back."""
-    count, refusals = 0, []
-    for message in Message.objects.defer("content").filter(pk__in=list(ids)).order_by("pk"):
-        try:
-            resend(message=message, now=now, actor_id=actor_id)
-            count += 1
-        except DomainError as error:
-            refusals.append(error.detail)
-    return Resent(count, refusals)
-
-
-def _count(rows: QuerySet[Message]) -> int:
+def count_bounded(rows: QuerySet[Message]) -> int:
+    """Up to `COUNT_LIMIT + 1`."""
     return rows.order_by().values("pk")[: COUNT_LIMIT + 1].count()

@@ -34,12 +34,17 @@ def reschedule(
 def cancel_batch(*, batch_id: UUID, now: datetime, actor_id: int | None = None) -> int:
     """Cancel what is still pending of it, in slices. Returns how many were."""
     cancelled = 0
-    Batch.objects.filter(pk=batch_id, cancelled_at=None).update(cancelled_at=now)
+    note_cancelled(batch_id, now=now)
     while True:
         count = states.cancel_some_of(batch_id, limit=SLICE, now=now, actor_id=actor_id)
         cancelled += count
         if count < SLICE:
             return cancelled
+
+
+def note_cancelled(batch_id: UUID, *, now: datetime) -> None:
+    """Of the batch itself; its messages are cancelled by whoever calls this."""
+    Batch.objects.filter(pk=batch_id, cancelled_at=None).update(cancelled_at=now)
 
 
 def _conflict(message: Message, why: str, now: datetime) -> DomainError:

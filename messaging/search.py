@@ -80,7 +80,12 @@ def of_any_application() -> Q:
 
 def among_newest(rows: QuerySet[Row], *, count: int = NEWEST) -> QuerySet[Row]:
     """Only the newest `count` of the table, so that a condition without an index reads no more."""
-    table = rows.model._meta.default_manager
-    assert table is not None
-    oldest = table.order_by("-pk").values_list("pk", flat=True)[count : count + 1].first()
+    oldest = newest_begin_after(rows.model, count=count)
     return rows if oldest is None else rows.filter(pk__gt=oldest)
+
+
+def newest_begin_after(model: type[Model], *, count: int = NEWEST) -> Any:
+    """The id after which the newest `count` of a table begin, or None if it has no more."""
+    table = model._meta.default_manager
+    assert table is not None
+    return table.order_by("-pk").values_list("pk", flat=True)[count : count + 1].first()

@@ -30,6 +30,8 @@ AFTER_EVENT: dict[str, str] = {
     Event.Kind.RESENT: Status.PENDING,
     Event.Kind.LATE_SUCCESS: Status.SUCCESS,
     Event.Kind.RESCHEDULED: Status.PENDING,
+    Event.Kind.LANE_CHANGED: Status.PENDING,
+    Event.Kind.RELEASED: Status.PENDING,
 }
 
 

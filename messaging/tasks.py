@@ -11,6 +11,7 @@ from messaging import (
     delivery,
     doorbell,
     housekeeping,
+    jobs,
     metrics,
     outbox,
     receipts,
@@ -65,6 +66,12 @@ def poll(**_: object) -> None:
     reconciliation.poll(clock=database_clock())
 
 
+@shared_task(name="messaging.work_off_jobs", ignore_result=True)
+def work_off_jobs(**_: object) -> None:
+    """Go on with what operators asked to be done to many messages, for some seconds."""
+    jobs.work_off(clock=database_clock(), is_stopping=delivery.stopping.is_set)
+
+
 @shared_task(name="messaging.tidy", ignore_result=True)
 def tidy(**_: object) -> None:
     """Take away what has had its time."""
@@ -75,6 +82,7 @@ def tidy(**_: object) -> None:
     housekeeping.forget_reports(now=now)
     housekeeping.forget_suppressions(now=now)
     housekeeping.forget_moves(now=now)
+    jobs.forget(now=now)
 
 
 @shared_task(name="messaging.remove_expired_attachments", ignore_result=True)

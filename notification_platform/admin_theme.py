@@ -58,6 +58,12 @@ UNFOLD = {
                         "permission": _may_see("messaging.view_batch"),
                     },
                     {
+                        "title": _("Jobs"),
+                        "icon": "checklist",
+                        "link": reverse_lazy("admin:messaging_job_changelist"),
+                        "permission": _may_see("messaging.view_job"),
+                    },
+                    {
                         "title": _("Attempts"),
                         "icon": "outbound",
                         "link": reverse_lazy("admin:messaging_attempt_changelist"),

@@ -27,6 +27,7 @@ from messaging.models import (
     FeedbackEvent,
     Fingerprint,
     IdempotencyKey,
+    Job,
     Message,
     MessageAttachment,
     OtherRecipient,
@@ -102,6 +103,7 @@ def _one_of_each(adapter):
     AccessAttempt.objects.create(
         username="ann", ip_address="192.0.2.1", failures_since_start=9, attempt_time=timezone.now()
     )
+    Job.objects.create(kind="resend", asked_at=NOON, matched=0, ids=[str(message.pk)])
 
 
 @pytest.mark.parametrize("model", OURS, ids=lambda model: model.__name__)
@@ -152,7 +154,7 @@ def test_its_form_for_a_new_one_opens(operator, model):
     "model",
     [
         *(Message, Attempt, Event, OtherRecipient, SenderWindow),
-        *(WebhookDelivery, ProviderReport, FeedbackEvent, AuditEntry, AccessAttempt),
+        *(WebhookDelivery, ProviderReport, FeedbackEvent, AuditEntry, AccessAttempt, Job),
     ],
 )
 def test_what_happened_cannot_be_added_changed_or_deleted(operator, model):
@@ -170,6 +172,7 @@ def test_the_first_page_leads_everywhere(operator):
     for model in (
         Message,
         Batch,
+        Job,
         Attempt,
         Event,
         Suppression,

@@ -18,7 +18,7 @@ from accounts import audit
 from accounts.models import Action
 from messaging import attachment_files
 from messaging.admin.history import OfMessageAdmin
-from messaging.admin.reading import ReadOnlyAdmin
+from messaging.admin.reading import ReadOnlyAdmin, may_see_contents
 from messaging.models import Attachment, Message, MessageAttachment
 from messaging.search import as_uuid
 
@@ -28,13 +28,25 @@ PERMISSION = "messaging.download_attachment"
 
 
 def may_download(request: HttpRequest) -> bool:
-    return bool(request.user.has_perm(PERMISSION))
+    return may_see_contents(request) and bool(request.user.has_perm(PERMISSION))
 
 
-def shown(message: Message) -> list[MessageAttachment]:
-    """In their order; the file of each may be gone."""
+def shown(request: HttpRequest, message: Message) -> list[tuple[MessageAttachment, str, str]]:
+    """In their order, each with its name and its content id; the file of each may be gone."""
     rows = MessageAttachment.objects.filter(message=message).select_related("attachment")
-    return list(rows.order_by("position"))
+    is_open = may_see_contents(request)
+    return [
+        (row, row.attachment.filename, row.content_id)
+        if is_open
+        else (row, mask_filename(row.attachment.filename), "")
+        for row in rows.order_by("position")
+    ]
+
+
+def mask_filename(name: str) -> str:
+    """A name may say whose it is; what kind of file it is may be known."""
+    _, dot, ending = name.rpartition(".")
+    return f"***{dot}{ending}" if dot and ending.isascii() and ending.isalnum() else "***"
 
 
 class AttachmentsMixin:
@@ -86,11 +98,16 @@ class AttachmentAdmin(ReadOnlyAdmin):
         *("application", "expires_at", "removed_at"),
     ]
     list_select_related = ["application"]
+    masked = {"filename": "masked_filename", "sha256": ""}
     search_help_text = _("Id of the attachment")
     fields = [
         *("id", "filename", "content_type", "size", "sha256", "application", "api_key"),
         *("created_at", "expires_at", "look_at", "removed_at"),
     ]
+
+    @display(description=_("filename"))
+    def masked_filename(self, attachment: Attachment) -> str:
+        return mask_filename(attachment.filename)
 
     def search(self, queryset: QuerySet[Any], text: str) -> QuerySet[Any]:
         pk = as_uuid(text)
@@ -99,6 +116,7 @@ class AttachmentAdmin(ReadOnlyAdmin):
 
 @admin.register(MessageAttachment)
 class MessageAttachmentAdmin(OfMessageAdmin):
+    masked = {"content_id": ""}
     list_display = ["of_attachment", "position", "content_id", "of_message"]
     list_display_links = ["position"]
     search_help_text = _("Id of the message, or of the attachment")

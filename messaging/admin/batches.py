@@ -1,11 +1,12 @@
-"""Batches: what came in one request, what became of its messages, and the way to them."""
+"""Batches: what came in one request, what became of its messages, the way to them, and what can be
+done to all of them."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -15,17 +16,18 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from core.labels import label
-from messaging import scheduling
-from messaging.admin.cancelling import CancelMixin
-from messaging.admin.messages import STATUS_COLORS, STATUS_WORDS
+from messaging.admin.bulk import PageMixin
+from messaging.admin.bulk_words import STATUS_WORDS
 from messaging.admin.reading import ReadOnlyAdmin
+from messaging.admin.telling import STATUS_COLORS
 from messaging.batches import counts_of
-from messaging.models import Batch, Message
+from messaging.models import Batch
 from messaging.search import as_uuid
+from messaging.selection import Selection, select
 
 
 @admin.register(Batch)
-class BatchAdmin(CancelMixin, ReadOnlyAdmin):
+class BatchAdmin(PageMixin, ReadOnlyAdmin):
     list_display = [
         *("came", "id", "application", "channel"),
         *("accepted", "deduplicated", "rejected", "cancelled_at"),
@@ -33,7 +35,6 @@ class BatchAdmin(CancelMixin, ReadOnlyAdmin):
     list_display_links = ["came", "id"]
     list_select_related = ["application"]
     search_help_text = _("Id of the batch")
-    actions_detail = ["cancel"]
     fields = [
         "of_messages",
         ("accepted", "deduplicated"),
@@ -67,13 +68,8 @@ class BatchAdmin(CancelMixin, ReadOnlyAdmin):
         )
         url = reverse("admin:messaging_message_changelist")
         words = gettext("Show them")
-        link = '{} <a class="text-link" href="{}?q={}">{}</a>'
+        link = '{} <a class="text-link" href="{}?batch={}">{}</a>'
         return format_html(link, labels, url, batch.pk, words)
 
-    # --- cancel ----------------------------------------------------------------------------------
-
-    def messages_of(self, pk: UUID) -> QuerySet[Message]:
-        return Message.objects.filter(batch=pk)
-
-    def cancel_messages_of(self, pk: UUID, request: HttpRequest) -> int:
-        return scheduling.cancel_batch(batch_id=pk, now=timezone.now(), actor_id=request.user.pk)
+    def selection_of(self, pk: UUID, *, at: datetime) -> Selection:
+        return select({"batch": str(pk)}, at=at)

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from core.labels import label
+from core.masking import mask_recipient
 from messaging.admin.filters import SenderFilter
 from messaging.admin.reading import ChoiceFilter, ReadOnlyAdmin
 from messaging.models import Attempt, Event, OtherRecipient
@@ -102,8 +103,13 @@ class EventAdmin(OfMessageAdmin):
 @admin.register(OtherRecipient)
 class OtherRecipientAdmin(OfMessageAdmin):
     list_display = ["address", "role", "of_message"]
+    masked = {"address": "masked_address"}
     search_help_text = _("An address, or the id of the message")
     fields = ["of_message", "role", "address"]
+
+    @display(description=_("address"))
+    def masked_address(self, row: OtherRecipient) -> str:
+        return mask_recipient(row.address)
 
     def search(self, queryset: QuerySet[Any], text: str) -> QuerySet[Any]:
         if "@" in text:

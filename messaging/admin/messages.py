@@ -1,4 +1,4 @@
-import json
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -7,7 +7,8 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet, TextField
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Coalesce, Substr
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, JsonResponse
+from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -17,61 +18,49 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
-from core.errors import DomainError
 from core.labels import label
-from core.previews import untrusted_html
-from messaging import scheduling, search
-from messaging.admin import attachments, filters
-from messaging.admin.cancelling import CancelMixin
-from messaging.admin.history import OUTCOME_COLORS
+from core.masking import mask_addresses, mask_recipient
+from core.vocabulary import Lane
+from messaging import search
+from messaging.admin import attachments, filters, preview
+from messaging.admin.bulk import ListMixin, PageMixin
+from messaging.admin.bulk_words import STATUS_WORDS
 from messaging.admin.reading import ReadOnlyAdmin, with_pk
-from messaging.admin.resending import ResendMixin
-from messaging.models import Feedback, Message, Status
+from messaging.admin.telling import FEEDBACK_COLORS, STATUS_COLORS, tell_rows, what_is_next
+from messaging.models import Message
+from messaging.selection import Selection
 from messaging.simulation import is_test
-from messaging.story import shown_status, tell
-
-STATUS_COLORS = {
-    "success": "success",
-    "failed": "danger",
-    "unknown": "danger",
-    "retrying": "warning",
-    "sending": "info",
-    "scheduled": "info",
-}
-FEEDBACK_COLORS = {
-    "deferred": "warning",
-    "delivered": "success",
-    "opened": "success",
-    "clicked": "success",
-    "bounced": "danger",
-    "unsubscribed": "warning",
-    "complained": "danger",
-}
-STATUS_WORDS = dict(Status.choices) | {"scheduled": _("scheduled"), "retrying": _("retrying")}
-STEP_WORDS = STATUS_WORDS | dict(Feedback.choices)
+from messaging.states import FINAL
+from messaging.story import shown_status
 
 
 @admin.register(Message)
-class MessageAdmin(attachments.AttachmentsMixin, CancelMixin, ResendMixin, ReadOnlyAdmin):
+class MessageAdmin(
+    attachments.AttachmentsMixin, preview.PreviewMixin, PageMixin, ListMixin, ReadOnlyAdmin
+):
     list_display = [
-        *("accepted", "shown_status", "why_or_feedback", "to", "subject"),
-        *("of_application", "by_sender", "over", "priority"),
+        *("accepted", "outcome", "to", "subject", "of_application", "by_sender", "way"),
     ]
     list_display_links = ["accepted", "subject"]
     list_select_related = ["application", "sender"]
-    list_filter = [
-        filters.StatusFilter,
-        filters.ReasonFilter,
-        filters.CreatedFilter,
-        filters.ApplicationFilter,
-        filters.SenderFilter,
-        filters.LaneFilter,
-        filters.ChannelFilter,
-    ]
+    masked = {
+        "to": "masked_to",
+        "all_to": "masked_all_to",
+        "reason_detail": "masked_detail",
+        "subject": "",
+        "mail_headers": "",
+        "metadata": "",
+    }
+    list_filter = filters.ALL
+    list_filter_submit = True
+    list_filter_sheet = True
     list_fullwidth = True
     search_help_text = _("Id, recipient, reference, provider's id or batch")
-    actions_detail = ["resend", "cancel"]
     change_form_outer_after_template = "messaging/admin/message.html"
+
+    class Media:
+        js = ["messaging/live.js"]
+
     fieldsets = [
         (
             None,
@@ -131,8 +120,17 @@ class MessageAdmin(attachments.AttachmentsMixin, CancelMixin, ResendMixin, ReadO
         return label(STATUS_WORDS[shown], STATUS_COLORS.get(shown, ""))
 
     @display(description=_("status"))
+    def outcome(self, message: Message) -> str:
+        """With why, or with what was reported."""
+        return format_html("{} {}", self.shown_status(message), self.why_or_feedback(message))
+
+    @display(description=_("status"))
     def state(self, message: Message) -> str:
-        """With what its provider reported later, and whether it was only simulated."""
+        """With what its provider reported later, and whether it was only simulated. The page renews
+        it."""
+        return format_html('<span data-live-part="state">{}</span>', self.labels(message))
+
+    def labels(self, message: Message) -> str:
         labels = [self.shown_status(message), self._feedback(message)]
         if is_test(message):
             labels.append(label(gettext("test")))
@@ -155,6 +153,14 @@ class MessageAdmin(attachments.AttachmentsMixin, CancelMixin, ResendMixin, ReadO
     def to(self, message: Message) -> str:
         return message.recipient
 
+    @display(description=_("recipient"))
+    def masked_to(self, message: Message) -> str:
+        return mask_recipient(message.recipient)
+
+    @display(description=_("what happened"))
+    def masked_detail(self, message: Message) -> str:
+        return mask_addresses(message.reason_detail)
+
     @display(description=_("subject"))
     def subject(self, message: Message) -> str:
         return str(getattr(message, "subject_", None) or "") or gettext("(no subject)")
@@ -168,8 +174,11 @@ class MessageAdmin(attachments.AttachmentsMixin, CancelMixin, ResendMixin, ReadO
         return str(message.sender or "")
 
     @display(description=_("channel"))
-    def over(self, message: Message) -> str:
-        return message.get_channel_display()
+    def way(self, message: Message) -> str:
+        """With the lane where it is not the usual one."""
+        if message.lane == Lane.NORMAL:
+            return message.get_channel_display()
+        return f"{message.get_channel_display()}, {message.get_lane_display()}"
 
     @display(description=_("further headers"), empty_value="-")
     def mail_headers(self, message: Message) -> str | None:
@@ -198,88 +207,68 @@ class MessageAdmin(attachments.AttachmentsMixin, CancelMixin, ResendMixin, ReadO
         url = reverse("admin:messaging_batch_change", args=[message.batch_id])
         return format_html('<a class="text-link" href="{}">{}</a>', url, message.batch_id)
 
-    @display(description=_("priority"))
-    def priority(self, message: Message) -> str:
-        return message.get_lane_display()
-
     @display(description=_("recipients"))
     def all_to(self, message: Message) -> str:
         lines = []
-        for role in ("to", "cc", "bcc", "reply_to"):
-            for name, address in message.content.get(role, ()):
-                shown = f"{name} <{address}>" if name else address
-                lines.append(shown if role == "to" else f"{role.replace('_', '-')}: {shown}")
+        for role, name, address in _addressed(message):
+            shown = f"{name} <{address}>" if name else address
+            lines.append(shown if role == "to" else f"{role.replace('_', '-')}: {shown}")
         return "\n".join(lines) or message.recipient
 
-    # --- cancel ----------------------------------------------------------------------------------
-
-    def messages_of(self, pk: UUID) -> QuerySet[Message]:
-        return Message.objects.filter(pk=pk)
-
-    def cancel_messages_of(self, pk: UUID, request: HttpRequest) -> int:
-        message, now = Message.objects.get(pk=pk), timezone.now()
-        try:
-            scheduling.cancel(message=message, now=now, actor_id=request.user.pk)
-        except DomainError:
-            # A worker has it, or it was cancelled.
-            return 0
-        return 1
+    @display(description=_("recipients"))
+    def masked_all_to(self, message: Message) -> str:
+        lines = []
+        for role, _name, address in _addressed(message):
+            shown = mask_recipient(address)
+            lines.append(shown if role == "to" else f"{role.replace('_', '-')}: {shown}")
+        return "\n".join(lines) or mask_recipient(message.recipient)
 
     # --- one message -----------------------------------------------------------------------------
+
+    def selection_of(self, pk: UUID, *, at: datetime) -> Selection:
+        return Selection(asked_at=at, ids=[pk], is_picked=True)
 
     def change_view(self, request, object_id, form_url="", extra_context=None):
         message = self.get_object(request, object_id)
         if message is not None and self.has_view_permission(request, message):
-            extra_context = (extra_context or {}) | self._told(message)
+            extra_context = (
+                (extra_context or {})
+                | self._story(message)
+                | preview.contents_of(request, message)
+                | {"attachments": attachments.shown(request, message)}
+            )
             extra_context["may_download"] = attachments.may_download(request)
         return super().change_view(request, object_id, form_url, extra_context)
 
-    def _told(self, message: Message) -> dict[str, Any]:
-        colors = STATUS_COLORS | FEEDBACK_COLORS
-        files = attachments.shown(message)
+    def _story(self, message: Message) -> dict[str, Any]:
         return {
-            "steps": [
-                (step, STEP_WORDS[step.status], colors.get(step.status, ""))
-                for step in tell(message)
-            ],
-            "attempts": [
-                (attempt, OUTCOME_COLORS.get(attempt.outcome or "open", ""))
-                for attempt in message.attempts.select_related("sender").order_by("started_at")
-            ],
-            "attachments": files,
-            "has_images": any(file.content_id for file in files),
-            "events": message.events.select_related("actor").order_by("at"),
-            "has_html": bool(message.content.get("html")),
-            "text": message.content.get("text", ""),
-            "provider_facts": _provider_facts(message.content),
+            "rows": tell_rows(message),
+            "next": what_is_next(message, now=timezone.now()),
+            "is_over": message.status in FINAL,
         }
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.preview)
-        preview = path("<uuid:pk>/preview/", view, name="messaging_message_preview")
-        return [preview, *super().get_urls()]
+        view = self.admin_site.admin_view(self.live)
+        return [path("<uuid:pk>/live/", view, name="messaging_message_live"), *super().get_urls()]
 
-    def preview(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        """The HTML of a message as its recipient gets it, for an `<iframe sandbox>`."""
+    def live(self, request: HttpRequest, pk: UUID) -> JsonResponse:
+        """What its page shows of it now, for the page to renew itself until it is over."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        message = Message.objects.filter(pk=pk).only("content").first()
+        message = Message.objects.select_related("application").filter(pk=pk).first()
         if message is None:
             raise Http404
-        return untrusted_html(message.content.get("html", ""))
+        story = self._story(message)
+        parts = {
+            "state": self.labels(message),
+            "story": render_to_string("messaging/admin/story.html", story, request),
+        }
+        return JsonResponse(
+            {"parts": parts, "is_over": story["is_over"]}, headers={"Cache-Control": "no-store"}
+        )
 
 
-def _provider_facts(content: dict[str, Any]) -> list[tuple[str, str]]:
-    """What went into a provider's own template, and what else its message has."""
-    facts = [
-        (gettext("Provider's template"), content.get("template_id", "")),
-        (gettext("Kind"), content.get("kind", "") or content.get("format", "")),
-        (gettext("Signature"), content.get("signature", "")),
-        (gettext("Segments"), str(content.get("segments", ""))),
-        *content.get("parameters", {}).items(),
-        *(
-            (name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-            for name, value in content.get("details", {}).items()
-        ),
-    ]
-    return [(name, value) for name, value in facts if value]
+def _addressed(message: Message) -> list[tuple[str, str, str]]:
+    """Role, name and address of each."""
+    roles = ("to", "cc", "bcc", "reply_to")
+    return [(role, *pair) for role in roles for pair in message.content.get(role, ())]

@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.contrib.admin import SimpleListFilter
+from django.contrib.admin import ShowFacets, SimpleListFilter
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -40,7 +40,48 @@ class NewestFirst(ChangeList):
         return ["-pk"]
 
 
-class ReadOnlyAdmin(AuditedAdmin):
+def may_see_contents(request: HttpRequest) -> bool:
+    """Recipients and contents as they are. Whoever may not sees who it was by a letter of the
+    address, and nothing of what was written."""
+    return bool(request.user.has_perm("messaging.see_contents"))
+
+
+class MaskedMixin(AuditedAdmin):
+    """`masked` names what stands for a field where recipients and contents are not to be seen:
+    another field, or nothing. It holds for lists, pages and what leads to them."""
+
+    masked: ClassVar[dict[str, str]] = {}
+
+    def get_list_display(self, request: HttpRequest) -> list[str]:
+        return self._shown(request, super().get_list_display(request))
+
+    def get_list_display_links(self, request: HttpRequest, list_display: Any) -> Any:
+        links = super().get_list_display_links(request, list_display)
+        return links and [name for name in links if name in list_display]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self._shown(request, super().get_fields(request, obj))
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        return [
+            (title, options | {"fields": self._shown(request, options["fields"])})
+            for title, options in super().get_fieldsets(request, obj)
+        ]
+
+    def _shown(self, request: HttpRequest, names: Any) -> list[Any]:
+        if may_see_contents(request):
+            return list(names)
+        shown: list[Any] = []
+        for name in names:
+            # Fields that stand side by side are a tuple.
+            if isinstance(name, str):
+                shown += [seen] if (seen := self.masked.get(name, name)) else []
+            elif beside := tuple(self._shown(request, name)):
+                shown.append(beside)
+        return shown
+
+
+class ReadOnlyAdmin(MaskedMixin):
     """Shows rows and changes none. `searches_for` maps a text to a condition on indexes."""
 
     paginator = BoundedPaginator
@@ -48,6 +89,8 @@ class ReadOnlyAdmin(AuditedAdmin):
     list_per_page = 50
     list_max_show_all = 0
     list_disable_select_all = True
+    # They would count the whole table once for each choice of each filter.
+    show_facets = ShowFacets.NEVER
     ordering = ["-pk"]
     sortable_by = ()
     list_filter: ClassVar[Any] = []
@@ -68,7 +111,7 @@ class ReadOnlyAdmin(AuditedAdmin):
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """Only our own filters: Django would take any `field__contains` from the address."""
-        return lookup in {chosen.parameter_name for chosen in self.list_filter}
+        return lookup in {name for chosen in self.list_filter for name in chosen.names()}
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -83,6 +126,10 @@ class ChoiceFilter(SimpleListFilter):
     """One of `choices_shown`; `narrow` makes the condition."""
 
     choices_shown: ClassVar[Any] = ()
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        return (str(cls.parameter_name),)
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [(str(value), label) for value, label in self.choices_shown]

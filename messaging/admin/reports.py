@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from core.labels import label
+from core.masking import mask_addresses
 from messaging.admin.history import OfMessageAdmin
 from messaging.admin.reading import ChoiceFilter, ReadOnlyAdmin
 from messaging.models import FeedbackEvent, ProviderReport, SenderHook
@@ -36,6 +37,8 @@ class ReportStateFilter(ChoiceFilter):
 @admin.register(ProviderReport)
 class ProviderReportAdmin(ReadOnlyAdmin):
     list_display = ["received_at", "state", "sender", "error"]
+    # What a provider posts is about addresses.
+    masked = {"said": "", "error": "masked_error"}
     list_select_related = ["sender"]
     list_filter = [ReportStateFilter]
     search_fields = ()
@@ -53,6 +56,10 @@ class ProviderReportAdmin(ReadOnlyAdmin):
             gettext("not understood") if is_wrong else gettext("processed"),
             "danger" if is_wrong else "success",
         )
+
+    @display(description=_("what is wrong"))
+    def masked_error(self, report: ProviderReport) -> str:
+        return mask_addresses(report.error)
 
     @display(description=_("body"))
     def said(self, report: ProviderReport) -> str:

@@ -23,11 +23,11 @@ from accounts import audit
 from accounts.models import Action, Application
 from core.addresses import InvalidAddress
 from core.labels import label
-from core.masking import mask_addresses
+from core.masking import mask_addresses, mask_recipient
 from core.recipients import parse_recipient
 from core.vocabulary import Channel
 from messaging import suppressions
-from messaging.admin.reading import ChoiceFilter, ReadOnlyAdmin
+from messaging.admin.reading import ChoiceFilter, ReadOnlyAdmin, may_see_contents
 from messaging.models import Suppression
 from messaging.suppression_files import Parsed, parse_csv, write_csv
 from messaging.suppressions import Entry
@@ -114,6 +114,7 @@ class ImportForm(forms.Form):
 class SuppressionAdmin(ReadOnlyAdmin):
     form = SuppressionForm
     list_display = ["address", "why", "holds_for", "source", "added", "until"]
+    masked = {"address": "masked_address", "note": "masked_note"}
     list_select_related = ["application"]
     list_filter = [SuppressionReasonFilter]
     search_help_text = _("An address, exactly")
@@ -131,19 +132,8 @@ class SuppressionAdmin(ReadOnlyAdmin):
         return ModelAdmin.has_delete_permission(self, request, obj)
 
     def get_fields(self, request: HttpRequest, obj: Suppression | None = None) -> Any:
-        return self._fit(request, self.fields) if obj is not None else self.fields[:-2]
-
-    def get_list_display(self, request: HttpRequest) -> list[str]:
-        return self._fit(request, self.list_display)
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return ["masked"] if obj is not None else []
-
-    def _fit(self, request: HttpRequest, names: list[str]) -> list[str]:
-        """Addresses are masked for who may not see them."""
-        if request.user.has_perm("messaging.see_contents"):
-            return names
-        return ["masked" if name == "address" else name for name in names]
+        # Who adds an address knows it.
+        return super().get_fields(request, obj) if obj is not None else self.fields[:-2]
 
     def search(self, queryset: QuerySet[Any], text: str) -> QuerySet[Any]:
         return queryset.none() if "\0" in text else queryset.filter(address=text.lower())
@@ -165,8 +155,12 @@ class SuppressionAdmin(ReadOnlyAdmin):
     # --- columns ---------------------------------------------------------------------------------
 
     @display(description=_("address"))
-    def masked(self, row: Suppression) -> str:
-        return mask_addresses(row.address)
+    def masked_address(self, row: Suppression) -> str:
+        return mask_recipient(row.address)
+
+    @display(description=_("note"))
+    def masked_note(self, row: Suppression) -> str:
+        return mask_addresses(row.note)
 
     @display(description=_("reason"))
     def why(self, row: Suppression) -> str:
@@ -193,9 +187,7 @@ class SuppressionAdmin(ReadOnlyAdmin):
         return self.has_add_permission(request)
 
     def has_take_out_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """The file holds whole addresses."""
-        may_see = request.user.has_perm("messaging.see_contents")
-        return may_see and self.has_view_permission(request)
+        return self.has_view_permission(request) and may_see_contents(request)
 
     @action(description=_("Import"), icon="upload", url_path="import", permissions=["take_in"])
     def take_in(self, request: HttpRequest) -> HttpResponse:

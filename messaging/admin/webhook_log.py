@@ -58,6 +58,8 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
     ]
     list_display_links = ["made"]
     list_select_related = ["endpoint"]
+    # It holds the metadata of its message; answers may repeat it.
+    masked = {"payload": "", "history": "", "last_words": ""}
     list_filter = [StateFilter, EndpointFilter]
     list_fullwidth = True
     search_help_text = _("Id of the message, the event or the delivery")

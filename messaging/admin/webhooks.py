@@ -22,10 +22,11 @@ from accounts.audited import AuditedAdmin
 from accounts.models import Action
 from core.errors import DomainError
 from core.labels import label
-from messaging.admin.filters import PERIODS
+from messaging.admin.bulk_words import PERIODS
 from messaging.callbacks import endpoints
 from messaging.callbacks.endpoints import IssuedSecret
 from messaging.models import WebhookEndpoint, WebhookEvent
+from messaging.selection import PERIODS as LENGTHS
 
 OPERATOR = WebhookEndpoint.DisabledReason.OPERATOR
 
@@ -56,7 +57,7 @@ class EndpointForm(forms.ModelForm):
 class ReplayForm(forms.Form):
     period = forms.ChoiceField(
         label=_("made in the"),
-        choices=[(name, words) for name, (_length, words) in PERIODS.items()],
+        choices=list(PERIODS.items()),
         initial="1d",
         widget=UnfoldAdminSelectWidget,
     )
@@ -219,7 +220,7 @@ class WebhookEndpointAdmin(AuditedAdmin):
             )
         now, period = timezone.now(), form.cleaned_data["period"]
         try:
-            count = endpoints.replay_failed(endpoint, since=now - PERIODS[period][0], now=now)
+            count = endpoints.replay_failed(endpoint, since=now - LENGTHS[period], now=now)
         except DomainError as error:
             return self._back(request, endpoint, error.detail, messages.ERROR)
         self.log_change(request, endpoint, f"Called again with {count} that failed.")

@@ -5,6 +5,7 @@ from messaging.models.attachment import Attachment, MessageAttachment
 from messaging.models.attempt import Attempt
 from messaging.models.batch import Batch
 from messaging.models.event import Event
+from messaging.models.job import Job
 from messaging.models.limits import SenderGroup
 from messaging.models.message import (
     WAITING_REASONS,
@@ -33,6 +34,7 @@ __all__ = [
     "FeedbackEvent",
     "Fingerprint",
     "IdempotencyKey",
+    "Job",
     "Lane",
     "Message",
     "MessageAttachment",

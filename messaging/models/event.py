@@ -24,6 +24,8 @@ class Event(models.Model):
         RESENT = "resent", _("sent again by an operator")
         LATE_SUCCESS = "late_success", _("a late positive answer")
         RESCHEDULED = "rescheduled", _("put off or brought forward")
+        LANE_CHANGED = "lane_changed", _("moved to another lane")
+        RELEASED = "released", _("released by an operator")
         DUPLICATE = "duplicate", _("asked for again and not sent twice")
 
     message = models.ForeignKey(

@@ -36,7 +36,15 @@ from messaging.states.machine import (
     MOVES,
     UNKNOWN_REST,
 )
-from messaging.states.operators import cancel, cancel_some_of, reschedule, resend_many
+from messaging.states.operators import (
+    bring_forward,
+    cancel,
+    cancel_many,
+    cancel_some_of,
+    change_lane,
+    reschedule,
+    resend_many,
+)
 from messaging.states.sweep import (
     recover_leases,
     settle_absent,
@@ -61,8 +69,11 @@ __all__ = [
     "Claimed",
     "HeldMessage",
     "Success",
+    "bring_forward",
     "cancel",
+    "cancel_many",
     "cancel_some_of",
+    "change_lane",
     "claim_due",
     "doubt",
     "fail",

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import F, OuterRef, Subquery, Value
 from django.db.models.functions import Coalesce
 
+from core.vocabulary import Lane
 from messaging.models import Event, Message, Reason, Status
 from messaging.states.machine import CAN_GO_AGAIN, MAY_HAVE_ARRIVED, move, move_and_tell
 
@@ -87,18 +88,84 @@ def cancel_some_of(batch_id: UUID, *, limit: int, now: datetime, actor_id: int |
         pending = Message.objects.filter(batch=batch_id, status=Status.PENDING).order_by("pk")
         locked = pending.select_for_update(skip_locked=True)
         ids = list(locked.values_list("pk", flat=True)[:limit])
-        move_and_tell(
-            Message.objects.filter(pk__in=ids),
-            Status.CANCELLED,
-            now=now,
-            reason="",
-            reason_detail="",
-            finished_at=now,
-        )
-        Event.objects.bulk_create(
-            Event(message_id=pk, kind=Event.Kind.CANCELLED, at=now, actor_id=actor_id) for pk in ids
-        )
+        _cancel(ids, now=now, actor_id=actor_id)
     return len(ids)
+
+
+def cancel_many(ids: Sequence[UUID], *, now: datetime, actor_id: int | None) -> list[Message]:
+    """pending -> cancelled, by an operator: all of `ids` at once. Left out is what is not pending
+    any more and what a worker is claiming. Returns those that were, as they were before."""
+    with transaction.atomic():
+        waiting = _lock_pending(ids)
+        _cancel([message.pk for message in waiting], now=now, actor_id=actor_id)
+    return waiting
+
+
+def _cancel(ids: Sequence[UUID], *, now: datetime, actor_id: int | None) -> None:
+    move_and_tell(
+        Message.objects.filter(pk__in=ids),
+        Status.CANCELLED,
+        now=now,
+        reason="",
+        reason_detail="",
+        finished_at=now,
+    )
+    Event.objects.bulk_create(
+        Event(message_id=pk, kind=Event.Kind.CANCELLED, at=now, actor_id=actor_id) for pk in ids
+    )
+
+
+def change_lane(
+    ids: Sequence[UUID], lane: Lane, *, now: datetime, actor_id: int | None
+) -> list[Message]:
+    """Still pending, in another lane, by an operator: all of `ids` at once that are not in it.
+    Returns those that moved, as they were before."""
+    with transaction.atomic():
+        waiting = [message for message in _lock_pending(ids) if message.lane != lane]
+        Message.objects.filter(pk__in=[message.pk for message in waiting]).update(lane=lane)
+        Event.objects.bulk_create(
+            Event(
+                message_id=message.pk,
+                kind=Event.Kind.LANE_CHANGED,
+                at=now,
+                details={"from": message.lane, "to": lane.value},
+                actor_id=actor_id,
+            )
+            for message in waiting
+        )
+    return waiting
+
+
+def bring_forward(ids: Sequence[UUID], *, now: datetime, actor_id: int | None) -> list[Message]:
+    """Still pending, and due at once, by an operator: all of `ids`, whether they wait for their
+    time, for another try or for a sender. The lifetime of what was scheduled counts from now.
+    Returns those that are due now, as they were before."""
+    with transaction.atomic():
+        waiting = _lock_pending(ids)
+        scheduled = {m.pk for m in waiting if not m.reason and not m.claims and m.due_at > now}
+        Message.objects.filter(pk__in=scheduled).update(
+            due_at=now, expires_at=Value(now) + (F("expires_at") - F("due_at"))
+        )
+        others = [message.pk for message in waiting if message.pk not in scheduled]
+        Message.objects.filter(pk__in=others).update(due_at=now)
+        Event.objects.bulk_create(
+            Event(
+                message_id=message.pk,
+                kind=Event.Kind.RELEASED,
+                at=now,
+                details={"from": _told(message.due_at)},
+                actor_id=actor_id,
+            )
+            for message in waiting
+        )
+    return waiting
+
+
+def _lock_pending(ids: Sequence[UUID]) -> list[Message]:
+    """Inside a transaction. What somebody else is moving just now is left out."""
+    pending = Message.objects.filter(pk__in=ids, status=Status.PENDING).order_by("pk")
+    locked = pending.select_for_update(skip_locked=True)
+    return list(locked.only("channel", "lane", "status", "reason", "claims", "due_at"))
 
 
 def cancel(message_id: UUID, *, now: datetime, actor_id: int | None) -> bool:

@@ -10,6 +10,7 @@ from core.ids import uuid7
 from messaging.models import Event
 from tests.conftest import browser_of
 from tests.factories import make_batch, make_message, make_staff, reloaded
+from tests.messaging.confirming import confirm
 
 pytestmark = pytest.mark.django_db
 
@@ -38,7 +39,7 @@ def test_its_page_says_what_became_of_its_messages_and_leads_to_them(operator):
 
     assert "1 scheduled" in page
     assert "1 success" in page
-    assert f"{MESSAGES}?q={batch.pk}" in page
+    assert f"{MESSAGES}?batch={batch.pk}" in page
     assert found(operator, MESSAGES, batch.pk) == {one.pk, two.pk}
 
 
@@ -63,7 +64,7 @@ def test_what_waits_is_cancelled_after_a_question_and_what_was_sent_stays(operat
     question = operator.get(page_of(batch, "cancel")).content.decode()
     assert "Cancel 2 messages that still wait?" in question
     assert reloaded(first).status == "pending"
-    operator.post(page_of(batch, "cancel"))
+    confirm(operator, page_of(batch, "cancel"))
 
     assert {reloaded(first).status, reloaded(second).status} == {"cancelled"}
     assert reloaded(sent).status == "success"
@@ -73,11 +74,36 @@ def test_what_waits_is_cancelled_after_a_question_and_what_was_sent_stays(operat
     }
 
 
+def test_its_failed_messages_are_sent_again_and_those_that_wait_move_or_go_now(operator):
+    batch = make_batch()
+    failed = make_message(batch=batch, status="failed")
+    late = waiting(batch=batch)
+    elsewhere = waiting()
+
+    confirm(operator, page_of(batch, "resend"))
+    confirm(operator, page_of(batch, "move"), to_lane="bulk")
+    confirm(operator, page_of(batch, "release"))
+
+    assert [event.kind for event in failed.events.order_by("pk")] == ["resent", "lane_changed"]
+    assert [event.kind for event in late.events.order_by("pk")] == ["lane_changed", "released"]
+    assert {reloaded(failed).lane, reloaded(late).lane} == {"bulk"}
+    assert not elsewhere.events.exists()
+
+
+def test_a_batch_of_which_nothing_waits_or_failed_has_no_buttons(operator):
+    batch = make_batch()
+    make_message(batch=batch, status="success")
+
+    page = operator.get(page_of(batch)).content.decode()
+
+    assert not any(page_of(batch, name) in page for name in ("resend", "cancel", "move"))
+
+
 def test_one_message_that_waits_is_cancelled(operator):
     message = waiting()
     assert page_of(message, "cancel") in operator.get(page_of(message)).content.decode()
 
-    operator.post(page_of(message, "cancel"))
+    confirm(operator, page_of(message, "cancel"))
 
     assert reloaded(message).status == "cancelled"
     assert page_of(message, "cancel") not in operator.get(page_of(message)).content.decode()
@@ -86,7 +112,7 @@ def test_one_message_that_waits_is_cancelled(operator):
 def test_what_a_worker_has_is_not_cancelled(operator):
     message = make_message(status="sending")
 
-    response = operator.post(page_of(message, "cancel"), follow=True)
+    response = confirm(operator, page_of(message, "cancel"))
 
     assert "0 messages were cancelled." in response.content.decode()
     assert reloaded(message).status == "sending"

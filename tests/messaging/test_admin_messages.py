@@ -20,6 +20,7 @@ from tests.factories import (
     make_staff,
     reloaded,
 )
+from tests.messaging.confirming import answer, confirm
 
 pytestmark = pytest.mark.django_db
 
@@ -207,8 +208,11 @@ def test_its_page_tells_the_whole_story(operator, adapter):
 
     page = operator.get(url_of(message)).content.decode()
 
-    assert "Accepted." in page
-    assert f"Handed to {sender.name}." in page
+    assert "From application-" in page
+    assert f"Handed to {sender.name}" in page
+    assert "Why this sender" in page
+    words = f"priority {sender.priority}, weight {sender.weight}, 0 sent that day"
+    assert words in page
     assert "2026-11-23 12:00:00" in page
     assert "fake-1" in page
     assert "Ann &lt;ann@example.com&gt;" in page
@@ -262,7 +266,7 @@ def test_a_failed_message_is_sent_again_after_a_confirmation(operator):
     assert "duplicate" not in asked.content.decode()
     assert reloaded(message).status == Status.FAILED
 
-    operator.post(url_of(message, "resend"))
+    confirm(operator, url_of(message, "resend"))
     assert reloaded(message).status == Status.PENDING
     assert message.events.get().actor == operator.user
 
@@ -297,10 +301,9 @@ def test_selected_ones_are_sent_again_and_the_others_are_explained(operator):
     assert "Of 1 message it is not known" in page
     assert reloaded(failed).status == Status.FAILED
 
-    confirmed = operator.post(LIST, dict(asked.context["fields"]) | selected, follow=True)
-    page = confirmed.content.decode()
+    page = answer(operator, LIST, asked, **selected).content.decode()
     assert "2 messages are on their way again." in page
-    assert f"Message {sent.pk} is success" in page
+    assert "1 was passed over: success." in page
     assert {reloaded(failed).status, reloaded(unknown).status} == {Status.PENDING}
     assert reloaded(sent).status == Status.SUCCESS
 
@@ -313,7 +316,11 @@ def test_who_may_only_look_cannot_send_again():
     assert browser.post(url_of(message, "resend")).status_code == 403
     browser.post(
         LIST,
-        {"action": "resend_selected", "confirmed": "yes", "_selected_action": [message.pk]},
+        {
+            "action": "resend_selected",
+            "asked_at": "2099-01-01T00:00Z",
+            "_selected_action": [message.pk],
+        },
     )
     assert reloaded(message).status == Status.FAILED
 
@@ -322,7 +329,7 @@ def test_who_may_change_messages_can_send_again():
     message = make_message(status="failed")
     browser = browser_of(make_staff("view_message", "change_message"))
 
-    browser.post(url_of(message, "resend"))
+    confirm(browser, url_of(message, "resend"))
 
     assert reloaded(message).status == Status.PENDING
 
@@ -330,7 +337,7 @@ def test_who_may_change_messages_can_send_again():
 def test_the_history_holds_neither_addresses_nor_contents(operator):
     message = make_message(status="failed")
 
-    operator.post(url_of(message, "resend"))
+    confirm(operator, url_of(message, "resend"))
 
     for entry in LogEntry.objects.all():
         assert "ann@" not in entry.object_repr + entry.change_message

@@ -7,8 +7,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from messaging import resending, states
-from messaging.models import Message, Status
+from messaging import resending, states, tasks
+from messaging.models import Job, Message, Status
 from tests.conftest import browser_of
 from tests.factories import (
     NOON,
@@ -108,38 +108,16 @@ def test_nothing_is_counted_further_than_the_limit(monkeypatch):
     assert resending.tally(Message.objects.all()).certain == 3
 
 
-def test_many_go_in_slices_and_wake_each_lane_of_a_slice_once(
-    bells, monkeypatch, django_capture_on_commit_callbacks
-):
-    monkeypatch.setattr(resending, "SLICE", 2)
+def test_a_slice_wakes_each_of_its_lanes_once(bells, django_capture_on_commit_callbacks):
     messages = [failed(lane=lane) for lane in ("high", "high", "bulk")]
 
     with django_capture_on_commit_callbacks(execute=True):
-        done = resending.resend_many(
-            [message.pk for message in messages],
-            may_duplicate=False,
-            clock=lambda: LATER,
-            seconds=10,
+        went = resending.resend_slice(
+            [message.pk for message in messages], may_duplicate=False, now=LATER
         )
 
-    assert done == resending.Progress(count=3, moved=0, left=0)
-    assert bells == [("email", "high"), ("email", "bulk")]
-
-
-def test_what_cannot_be_reached_in_time_is_left_and_counted(monkeypatch):
-    monkeypatch.setattr(resending, "SLICE", 1)
-    messages = [failed() for _ in range(5)]
-    seconds = iter(range(100))
-
-    done = resending.resend_many(
-        [message.pk for message in messages],
-        may_duplicate=False,
-        clock=lambda: LATER + timedelta(seconds=next(seconds)),
-        seconds=4,
-    )
-
-    assert done == resending.Progress(count=3, moved=0, left=2)
-    assert [is_going(message) for message in messages] == [True, True, True, False, False]
+    assert went == 3
+    assert sorted(bells) == [("email", "bulk"), ("email", "high")]
 
 
 # --- the button of the list ----------------------------------------------------------------------
@@ -250,39 +228,25 @@ def test_what_fails_after_the_question_is_not_part_of_the_answer(operator):
     assert early.events.count() == 1
 
 
-def test_more_than_the_limit_is_left_for_the_next_time_or_the_command(operator, monkeypatch):
-    monkeypatch.setattr("messaging.admin.resending.FILTER_LIMIT", 2)
+def test_what_is_large_becomes_a_job_and_leads_to_its_page(operator, monkeypatch):
+    monkeypatch.setattr("messaging.admin.bulk.AT_ONCE", 2)
     messages = [failed() for _ in range(3)]
     asked = ask(operator)
-    assert "manage.py resend_messages" in asked.content.decode()
+    assert "Workers do it" in asked.content.decode()
 
-    page = confirm(operator, asked).content.decode()
+    page = confirm(operator, asked)
 
-    assert "2 messages are on their way again." in page
-    assert "manage.py resend_messages" in page
-    assert [is_going(message) for message in messages] == [True, True, False]
-
-
-def test_it_says_how_many_had_moved_meanwhile(operator, monkeypatch):
-    messages = [failed() for _ in range(2)]
-    choose = resending.choose
-
-    def choose_and_be_overtaken(*arguments, **options):
-        ids = choose(*arguments, **options)
-        resend_many(messages[0])
-        return ids
-
-    monkeypatch.setattr(resending, "choose", choose_and_be_overtaken)
-
-    page = confirm(operator, ask(operator)).content.decode()
-
-    assert "1 message is on its way again." in page
-    assert "1 had moved meanwhile" in page
+    job = Job.objects.get()
+    assert page.redirect_chain == [(reverse("admin:messaging_job_change", args=[job.pk]), 302)]
+    assert (job.state, job.matched, job.actor) == ("waiting", 3, operator.user)
+    assert "0 of 3" in page.content.decode()
+    tasks.work_off_jobs()
+    assert all(is_going(message) for message in messages)
 
 
 def test_a_count_that_is_not_exact_says_so(operator, monkeypatch):
     monkeypatch.setattr(resending, "COUNT_LIMIT", 2)
-    monkeypatch.setattr("messaging.admin.resending_words.COUNT_LIMIT", 2)
+    monkeypatch.setattr("messaging.admin.bulk_words.COUNT_LIMIT", 2)
     for _ in range(3):
         failed()
 
@@ -293,7 +257,8 @@ def test_an_unusable_moment_asks_again(operator):
     message = failed()
 
     for asked_at in ("", "yesterday", "2026-11-23T12:00:00"):
-        assert operator.post(MATCHING, {"asked_at": asked_at}).status_code == 302
+        again = operator.post(MATCHING, {"asked_at": asked_at}).content.decode()
+        assert "Send 1 message again?" in again
 
     assert reloaded(message).status == Status.FAILED
 

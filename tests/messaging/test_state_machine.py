@@ -135,6 +135,16 @@ class Deliveries(RuleBasedStateMachine):
             expected.by_operators += 1
             assert row.expires_at > self.now
 
+    @rule(pk=messages)
+    def release(self, pk):
+        went = states.bring_forward([pk], now=self.now, actor_id=None)
+
+        expected = self.model[pk]
+        assert bool(went) == (expected.status == "pending")
+        if went:
+            row = Message.objects.get(pk=pk)
+            expected.due_at, expected.expires_at = self.now, row.expires_at
+
     # --- workers ---------------------------------------------------------------------------------
 
     @rule(target=claims)

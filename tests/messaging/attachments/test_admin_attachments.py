@@ -64,7 +64,7 @@ def test_a_file_is_handed_out_to_be_kept_and_not_to_be_shown(operator, message):
 
 
 def test_who_may_see_messages_may_not_have_their_files(message):
-    browser = browser_of(make_staff("view_message"))
+    browser = browser_of(make_staff("view_message", "see_contents"))
 
     shown = page(browser, message)
 
@@ -81,7 +81,7 @@ def test_who_may_see_no_messages_gets_no_file_either(client, message):
 
 
 def test_who_may_do_both_gets_it(message):
-    browser = browser_of(make_staff("view_message", "download_attachment"))
+    browser = browser_of(make_staff("view_message", "download_attachment", "see_contents"))
 
     assert b"".join(browser.get(address(message, 1)).streaming_content) == PNG
 
