@@ -20,8 +20,9 @@ from unfold.decorators import display
 from accounts import audit, lockouts
 from accounts.models import Action, AuditEntry, User
 from core.labels import label
-from messaging.admin.filters import PERIODS
+from messaging.admin.bulk_words import PERIODS
 from messaging.admin.reading import ChoiceFilter, ReadOnlyAdmin
+from messaging.selection import PERIODS as LENGTHS
 
 SENTENCES: dict[str, Any] = {
     Action.LOGGED_IN: _("%(who)s logged in"),
@@ -75,10 +76,10 @@ class ObjectTypeFilter(ChoiceFilter):
 class PeriodFilter(ChoiceFilter):
     title = _("time")
     parameter_name = "period"
-    choices_shown = [(name, words) for name, (_length, words) in PERIODS.items()]
+    choices_shown = list(PERIODS.items())
 
     def narrow(self, rows: QuerySet[Any], value: str) -> QuerySet[Any]:
-        return rows.filter(at__gte=timezone.now() - PERIODS[value][0])
+        return rows.filter(at__gte=timezone.now() - LENGTHS[value])
 
 
 @admin.register(AuditEntry)
