@@ -1,8 +1,10 @@
 """`generate_demo_data` makes what the platform would have written; its stories are true."""
 
+import json
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from random import Random
 from uuid import UUID
 
 import pytest
@@ -12,7 +14,7 @@ from django.db.models import Count, F
 from django.utils import timezone
 
 from accounts.models import ApiKey, Application
-from core.ids import lowest_uuid7
+from core.ids import lowest_uuid7, uuid7_at
 from messaging import delivery, resending
 from messaging.channels.content import content_from_json
 from messaging.models import (
@@ -32,9 +34,12 @@ from messaging.senders import state_of as shown_state_of
 from messaging.states import FINAL, RANKS
 from messaging.story import shown_status, tell
 from messaging.timeline import timeline_of
+from notification_platform.demo.calendar import arrivals
 from notification_platform.demo.cast import SENDERS, follow_local_senders
+from notification_platform.demo.pool import Meter, Player, Pool
+from notification_platform.demo.providers import REFUSALS
 from templates_app.models import Template
-from tests.factories import make_message, make_sender
+from tests.factories import NOON, make_message, make_sender
 
 MESSAGES = 1000
 # What each outcome of the last attempt leaves a message as.
@@ -234,12 +239,56 @@ def test_nothing_is_due_and_nothing_is_called(demo):
     assert all("127.0.0.1" in address for address in addresses)
 
 
-def test_the_same_seed_draws_the_same_words(demo):
-    subjects = Counter(message.content.get("subject") for message in Message.objects.all())
+def test_no_placeholder_is_left_in_what_is_sent(demo):
+    stored = [str(message.content) for message in Message.objects.all()]
 
     assert Application.objects.filter(name="Web shop").exists()
-    assert not any("%NAME%" in subject for subject in subjects if subject)
-    assert not any("%ADDRESS%" in str(message.content) for message in Message.objects.all())
+    assert not any("%NAME%" in content or "%ADDRESS%" in content for content in stored)
+
+
+def test_a_company_sends_by_day_and_on_weekdays_and_the_same_seed_sends_the_same():
+    def drawn():
+        since = NOON - timedelta(days=28)
+        return arrivals(20_000, since=since, now=NOON, zone=UTC, rng=Random(7))
+
+    found = drawn()
+
+    moments = [datetime.fromtimestamp(at, UTC) for at in found.usual]
+    hours = Counter(moment.hour for moment in moments)
+    days = Counter(moment.weekday() for moment in moments)
+    assert hours[9] > 5 * hours[3]
+    assert hours[19] > hours[14]
+    assert days[2] > 1.4 * days[6]
+    assert found == drawn()
+    assert len(found.usual) + sum(map(len, found.campaigns)) == 20_000
+    assert all(campaign[-1] - campaign[0] < 300 for campaign in found.campaigns)
+
+
+def test_a_sender_of_the_demo_is_benched_tried_and_recovers_as_a_real_one():
+    refusal = REFUSALS["smtp"]["down"]
+    first, second = (
+        Player(sender, frozenset(), Meter(sender), None, Random(7))
+        for sender in (Sender(pk=1, name="a", adapter="smtp", priority=5), Sender(pk=2, name="b"))
+    )
+    pool = Pool([first, second], Random(7))
+
+    def chosen(at):
+        return pool.choose(at, application_id=1).player
+
+    assert chosen(0.0) is first
+    for moment in (1.0, 2.0, 3.0):
+        first.failed(refusal, moment)
+    told = json.loads(pool.choose(4.0, application_id=1).told)
+    assert told["chosen"] == "b"
+    assert told["excluded"]["a"].startswith("benched until 00:0")
+    assert told["excluded"]["a"].endswith("UTC (transient)")
+    assert chosen(80.0) is first
+    first.failed(refusal, 80.0)
+    assert 80 + 96 <= first.benched_until <= 80 + 144
+    first.worked(300.0)
+    assert (first.share(301.0), first.share(365.0), first.share(541.0)) == (0.1, 0.2, 1.0)
+    second.failed(refusal, 300.0)
+    assert chosen(600.0) is first
 
 
 @pytest.mark.django_db
@@ -316,8 +365,6 @@ def test_sizes_that_make_no_sense_are_refused(wrong):
 
 
 def test_an_id_of_the_past_sorts_by_its_moment():
-    from core.ids import uuid7_at
-
     early, late = uuid7_at(1_700_000_000.001, 2**62 - 1), uuid7_at(1_700_000_000.0013, 0)
 
     assert early < late
