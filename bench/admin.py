@@ -1,6 +1,7 @@
 """Every page of the admin over many messages, asked through gunicorn as an operator asks."""
 
 import http.client
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -16,6 +17,8 @@ from bench.web import HEADERS, Web, serve
 # What a page may take on the server.
 AT_MOST_MS = 1000.0
 WARM_UP = 1
+# As `bench.web` starts.
+WORKERS = (os.cpu_count() or 1) + 1
 SHOWN = 12
 
 
@@ -88,6 +91,9 @@ def measure(stage: Stage, *, rows: int, rounds: int) -> list[Bound]:
             wsgi="bench.admin_wsgi",
             settings="notification_platform.settings",
         )
+        # A worker's first page takes what all that it imports takes.
+        for _ in range(4 * WORKERS):
+            _ask(web, "/admin/", cookie)
         for page in pages:
             answers = [_ask(web, page.path, cookie) for _ in range(WARM_UP + rounds)]
             one = Asked(page, page.of, page.kind, answers[WARM_UP:])

@@ -90,7 +90,7 @@ class Arriving:
             if 0 <= dice < often_so:
                 return self.made(text, at, list(plan), fate=fate, **given)
             dice -= often_so
-        is_last = text.channel == "email" and (plan == ["gone"] or rng.random() < 0.008)
+        is_last = text.channel == "email" and rng.random() < 0.008
         return self.made(text, at, list(plan), is_last=is_last, **given)
 
     def campaign(self, text: Text, moments: list[float]) -> Iterator[Life]:
@@ -130,6 +130,8 @@ class Arriving:
     ) -> Life:
         """A message with a given fate."""
         rng, contents = self.rng, self.contents
+        if text.channel == "email" and plan == ["gone"]:
+            is_last = True
         if fate == "suppressed":
             # Of other channels nobody unsubscribes here.
             fate, is_last = (fate, True) if text.channel == "email" else ("", is_last)

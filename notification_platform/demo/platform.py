@@ -77,11 +77,12 @@ class Platform:
         elif life.fate == "rescheduled":
             self._at(halfway, self.reschedule, life)
             return
-        moment = life.due_at + self._lag(life)
         if life.lane == "bulk" and life.due_at == life.created_at:
-            moment = max(moment, self._bulk_free_at)
+            moment = max(life.due_at + self._lag(life), self._bulk_free_at)
             self._bulk_free_at = moment + 1 / BULK_RATE
-        self._at(moment, self.claim, life)
+            self._claim_at(life, moment)
+        else:
+            self._claim_at(life, life.due_at + self._lag(life))
 
     def run(self, *, until: float) -> None:
         while self._steps and self._steps[0][0] <= until:
@@ -137,7 +138,7 @@ class Platform:
         life.reason, life.due_at = Reason.LEASE_LOST.value, at
         life.reason_detail = "Its worker was lost before anything was sent."
         life.happened(Event.Kind.LEASE_LOST, at, {})
-        self._at(at + self._lag(life), self.claim, life)
+        self._claim_at(life, at + self._lag(life))
 
     def settle(self, life: Life, at: float) -> None:
         """Unknown for long enough: its provider is asked, or else its policy says what follows."""
@@ -148,7 +149,7 @@ class Platform:
             life.reason_detail = "No answer came; it is sent once more."
             life.unknown_resends = 1
             life.happened(Event.Kind.SENT_AGAIN, at, {})
-            self._at(at + self._lag(life), self.claim, life)
+            self._claim_at(life, at + self._lag(life))
         else:
             life.happened(Event.Kind.FAILED, at, {"reason": Reason.UNKNOWN_OUTCOME.value})
             detail = "No answer came; it may have arrived."
@@ -175,7 +176,7 @@ class Platform:
         details = {"from": moment_told(life.due_at), "to": moment_told(due_at)}
         life.happened(Event.Kind.RESCHEDULED, at, details, self.operator_id)
         life.expires_at, life.due_at = life.expires_at + due_at - life.due_at, due_at
-        self._at(due_at + self._lag(life), self.claim, life)
+        self._claim_at(life, due_at + self._lag(life))
 
     def suppress(self, life: Life, at: float) -> None:
         """Its recipient asked the application to be left alone."""
@@ -189,7 +190,7 @@ class Platform:
         life.due_at = life.resent_at = at
         life.finished_at, life.claims, life.tries, life.unknown_resends = None, 0, 0, 0
         life.plan = ["taken"]
-        self._at(at + self._lag(life), self.claim, life)
+        self._claim_at(life, at + self._lag(life))
 
     # --- hand-over -------------------------------------------------------------------------------
 
@@ -288,7 +289,7 @@ class Platform:
         else:
             life.reason, life.reason_detail = Reason.TEMPORARY.value, refusal.detail
             life.due_at = min(at + self._delay(life, refusal), life.expires_at)
-            self._at(life.due_at + self._lag(life) / 5, self.claim, life)
+            self._claim_at(life, life.due_at + self._lag(life) / 5)
 
     def _wait(self, life: Life, at: float, why: str, *, is_soon: bool) -> None:
         """Nobody can take it."""
@@ -297,7 +298,7 @@ class Platform:
         life.reason, life.reason_detail, life.claims = Reason.NO_SENDER.value, why[:500], 0
         rest = 20.0 if is_soon else LOOK_AGAIN
         life.due_at = min(at + rest + self.rng.uniform(0, 2), life.expires_at)
-        self._at(life.due_at + 0.01, self.claim, life)
+        self._claim_at(life, life.due_at + 0.01)
 
     def _fail_unsent(self, life: Life, at: float, reason: Reason, detail: str) -> None:
         life.happened(Event.Kind.FAILED, at, {"reason": reason.value, "detail": detail})
@@ -344,8 +345,7 @@ class Platform:
                 self._tell(life, f"message.{told.kind}", heard_at)
             if told.suppress:
                 owner = None if told.suppress == "hard_bounce" else life.application_id
-                words = told.words
-                self._suppress(life, heard_at, owner, told.suppress, words, sender.name)
+                self._suppress(life, heard_at, owner, told.suppress, told.words, sender.name)
 
     def _suppress(
         self, life: Life, at: float, owner: int | None, reason: str, note: str, source: str
@@ -374,6 +374,12 @@ class Platform:
 
     def _at(self, moment: float, step: Step, life: Life) -> None:
         heapq.heappush(self._steps, (moment, next(self._count), step, life))
+
+    def _claim_at(self, life: Life, moment: float) -> None:
+        """At the latest now, if it is due by then: nothing is left that should be under way."""
+        if life.due_at <= self.now:
+            moment = min(moment, self.now)
+        self._at(moment, self.claim, life)
 
     def _lag(self, life: Life) -> float:
         """From being due to a worker: short, and now and then not."""
