@@ -21,12 +21,12 @@ from core.errors import DomainError
 from core.labels import label
 from core.previews import untrusted_html
 from messaging import scheduling, search
-from messaging.admin import attachments, filters
+from messaging.admin import attachments, decisions, filters
 from messaging.admin.cancelling import CancelMixin
 from messaging.admin.history import OUTCOME_COLORS
 from messaging.admin.reading import ReadOnlyAdmin, with_pk
 from messaging.admin.resending import ResendMixin
-from messaging.models import Feedback, Message, Status
+from messaging.models import Attempt, Feedback, Message, Status
 from messaging.simulation import is_test
 from messaging.story import shown_status, tell
 
@@ -243,7 +243,7 @@ class MessageAdmin(attachments.AttachmentsMixin, CancelMixin, ResendMixin, ReadO
                 for step in tell(message)
             ],
             "attempts": [
-                (attempt, OUTCOME_COLORS.get(attempt.outcome or "open", ""))
+                (attempt, OUTCOME_COLORS.get(attempt.outcome or "open", ""), _excluded(attempt))
                 for attempt in message.attempts.select_related("sender").order_by("started_at")
             ],
             "attachments": files,
@@ -267,6 +267,12 @@ class MessageAdmin(attachments.AttachmentsMixin, CancelMixin, ResendMixin, ReadO
         if message is None:
             raise Http404
         return untrusted_html(message.content.get("html", ""))
+
+
+def _excluded(attempt: Attempt) -> list[tuple[str, str]]:
+    """The senders that were left out, and why."""
+    excluded = (attempt.decision or {}).get("excluded", {})
+    return [(name, decisions.in_words(why)) for name, why in excluded.items()]
 
 
 def _provider_facts(content: dict[str, Any]) -> list[tuple[str, str]]:
