@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run manage test faults fuzz lint types schema messages editor check-editor lock bench lint-docker try-docker up down clean
+.PHONY: help run manage test faults fuzz lint types schema messages editor check-editor lock bench bench-admin lint-docker try-docker up down clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,9 @@ templates_app/editor/node_modules: templates_app/editor/package-lock.json
 bench: $(VENV)/dev.stamp ## Measure speed, latency and memory. ARGS="--quick --slow" is passed on.
 	@$(MAKE) --no-print-directory $(BENCH_VENV)/bench.stamp || echo "Going on without peers."
 	@BENCH_PYTHON="$(abspath $(BENCH_VENV))/bin/python" $(BIN)/python -m bench $(ARGS)
+
+bench-admin: $(VENV)/dev.stamp ## Time every page of the admin over generated messages. ROWS=1000000.
+	@$(BIN)/python -m bench --admin --admin-rows $(or $(ROWS),1000000) $(ARGS)
 
 lock: $(VENV)/dev.stamp ## Compile requirements/*.in to hashed *.txt (needs uv).
 	@cd requirements && for name in base s3 dev bench; do \

@@ -10,10 +10,12 @@ from django.contrib.auth.models import Group, Permission
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.html import format_html_join
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
@@ -21,16 +23,9 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from accounts import keys, quotas
-from accounts.forms import (
-    CAPS,
-    LIMITS,
-    ApiKeyForm,
-    ApplicationForm,
-    RightsField,
-    day_limit,
-    describe_use,
-)
+from accounts import keys, usage
+from accounts.forms import CAPS, LIMITS, ApiKeyForm, ApplicationForm, RightsField
+from accounts.lists import ApplicationList, KeyStateFilter, with_keys
 from accounts.models import ApiKey, Application, User
 from core.errors import DomainError
 from core.labels import label
@@ -44,7 +39,30 @@ STATE_COLORS = {
     "revoked": "danger",
 }
 
+# The newest keys of an application stand on its page.
+SHOWN_KEYS = 20
+
 admin.site.unregister(Group)
+
+
+def state_labels(key: ApiKey) -> str:
+    """Its state, and what somebody should look at."""
+    now = timezone.now()
+    words = {
+        "valid": gettext("valid"),
+        "expired": gettext("expired"),
+        "switched_off": gettext("application switched off"),
+        "revoked": gettext("revoked"),
+    }
+    concerns = {
+        "expiring": gettext("expires soon"),
+        "unused": gettext("not used for %(days)s days") % {"days": keys.UNUSED_FOR.days},
+    }
+    state, concern = keys.state_of(key, now=now), keys.concern_of(key, now=now)
+    labels = [label(words[state], STATE_COLORS[state])]
+    if concern:
+        labels.append(label(concerns[concern], "warning"))
+    return format_html_join(" ", "{}", ((each,) for each in labels))
 
 
 class RightsMixin:
@@ -86,27 +104,71 @@ ABOUT_APPLICATION = [
 
 @admin.register(Application)
 class ApplicationAdmin(ModelAdmin):
-    list_display = ["name", "description", "is_active", "created_at"]
+    list_display = ["name", "description", "is_active", "use", "key_count", "last_used"]
+    list_fullwidth = True
+    change_form_outer_before_template = "accounts/application_panel.html"
     list_filter = ["is_active"]
     search_fields = ["name"]
     form = ApplicationForm
     add_fieldsets = [(None, {"fields": ABOUT_APPLICATION}), LIMITS, CAPS]
     fieldsets = [
         (None, {"fields": [*ABOUT_APPLICATION, "created_at"]}),
-        (LIMITS[0], {**LIMITS[1], "fields": ["used_today", *LIMITS[1]["fields"]]}),
+        LIMITS,
         CAPS,
     ]
-    readonly_fields = ["created_at", "used_today"]
+    readonly_fields = ["created_at"]
 
     def get_fieldsets(self, request: HttpRequest, obj: Application | None = None) -> Any:
         return self.fieldsets if obj is not None else self.add_fieldsets
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Application]:
+        return with_keys(super().get_queryset(request))
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ApplicationList]:
+        return ApplicationList
+
     @display(description=_("messages today"))
-    def used_today(self, application: Application) -> str:
-        now = timezone.now()
-        return describe_use(
-            quotas.used_today(application, now=now), day_limit(application), application, now=now
-        )
+    def use(self, application: Any) -> str:
+        return render_to_string("accounts/use.html", {"use": application.use})
+
+    @display(description=_("valid keys"))
+    def key_count(self, application: Any) -> str:
+        return str(application.valid_keys) if application.valid_keys else label("0", "warning")
+
+    @display(description=_("last use"), empty_value="–")
+    def last_used(self, application: Any) -> Any:
+        return application.last_use
+
+    def change_view(self, request, object_id, form_url="", extra_context=None):
+        application = self.get_object(request, object_id)
+        if application is not None and self.has_view_permission(request, application):
+            extra_context = (extra_context or {}) | self._panel(request, application)
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    def _panel(self, request: HttpRequest, application: Application) -> dict[str, Any]:
+        """Keys and links are for whom they do not end in a refusal."""
+        now, user = timezone.now(), request.user
+        shown: list[Any] = []
+        may_see_keys = user.has_perm("accounts.view_apikey")
+        if may_see_keys:
+            rows = application.api_keys.select_related("application").order_by("-pk")
+            shown = [(key, state_labels(key)) for key in rows[:SHOWN_KEYS]]
+        messages_url = ""
+        if user.has_perm("messaging.view_message"):
+            messages_url = reverse("admin:messaging_message_changelist")
+        return {
+            "use": usage.use_of([application], now=now)[application.pk],
+            "spans": [
+                (_("Last 24 hours"), usage.span_of(application, usage.DAY, now=now)),
+                (_("Last 30 days"), usage.span_of(application, usage.MONTH, now=now)),
+            ],
+            "limits": usage.limits_in_words(application),
+            "keys": shown,
+            "may_see_keys": may_see_keys,
+            "has_more_keys": len(shown) == SHOWN_KEYS,
+            "may_add_key": user.has_perm("accounts.add_apikey"),
+            "messages_url": messages_url,
+        }
 
     def has_delete_permission(self, request: HttpRequest, obj: Application | None = None) -> bool:
         """Its keys and messages would have to go with it: it is switched off instead."""
@@ -117,7 +179,9 @@ class ApplicationAdmin(ModelAdmin):
 class ApiKeyAdmin(ModelAdmin):
     form = ApiKeyForm
     list_display = ["key_id", "application", "name", "kind", "state", "last_used_at", "expires_at"]
-    list_filter = ["kind", "application"]
+    list_filter = [KeyStateFilter, "kind", "application"]
+    list_fullwidth = True
+    list_before_template = "accounts/keys_empty.html"
     list_select_related = ["application"]
     search_fields = ["key_id", "name", "application__name"]
     autocomplete_fields = ["application"]
@@ -157,14 +221,7 @@ class ApiKeyAdmin(ModelAdmin):
 
     @display(description=_("state"))
     def state(self, key: ApiKey) -> str:
-        words = {
-            "valid": gettext("valid"),
-            "expired": gettext("expired"),
-            "switched_off": gettext("application switched off"),
-            "revoked": gettext("revoked"),
-        }
-        state = keys.state_of(key, now=timezone.now())
-        return label(words[state], STATE_COLORS[state])
+        return state_labels(key)
 
     @display(description=_("replaced by"), empty_value="-")
     def successor(self, key: ApiKey) -> str | None:

@@ -1,12 +1,9 @@
 """How the admin asks for what keys and applications may do."""
 
-from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.utils import timezone
-from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
@@ -14,7 +11,6 @@ from unfold.widgets import (
     UnfoldAdminTextareaWidget,
 )
 
-from accounts import quotas
 from accounts.models import ApiKey, Application, Scope, validate_regions
 from accounts.recipients import parse_allowed
 
@@ -86,21 +82,6 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = ApiKey
         fields = ["application", "name", "kind", "scopes", "allowed_networks", "expires_at"]
-
-
-def day_limit(application: Application) -> int:
-    """Messages a day, 0 without a limit."""
-    own = application.messages_per_day
-    return int(settings.DEFAULT_MESSAGES_PER_DAY) if own is None else own
-
-
-def describe_use(used: int, limit: int, application: Application, *, now: datetime) -> str:
-    """ "412 of 1000; begins anew at midnight, 17:00 here"."""
-    ends = timezone.localtime(quotas.today_ends(application, now=now))
-    words = gettext("%(used)s of %(limit)s") if limit else gettext("%(used)s, without a limit")
-    shown = words % {"used": number_format(used), "limit": number_format(limit)}
-    anew = gettext("begins anew at %(time)s") % {"time": date_format(ends, "DATETIME_FORMAT")}
-    return f"{shown}; {anew}"
 
 
 class ApplicationForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -23,6 +23,9 @@ from core.errors import Code, DomainError
 ID_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 # Writing the last use on every request would cost a write per read.
 LAST_USE_EVERY = timedelta(minutes=1)
+# Somebody should look at a valid key that ends within this time, or that nobody used for so long.
+EXPIRES_SOON = timedelta(days=14)
+UNUSED_FOR = timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +169,30 @@ def state_of(key: ApiKey, *, now: datetime) -> str:
     if key.expires_at is not None and key.expires_at <= now:
         return "expired"
     return "valid" if key.application.is_active else "switched_off"
+
+
+def valid(now: datetime) -> Q:
+    """The condition of `is_valid`."""
+    lasts = Q(expires_at=None) | Q(expires_at__gt=now)
+    return lasts & Q(revoked_at=None, application__is_active=True)
+
+
+def expiring(now: datetime) -> Q:
+    return valid(now) & Q(expires_at__lte=now + EXPIRES_SOON)
+
+
+def unused(now: datetime) -> Q:
+    since = now - UNUSED_FOR
+    return valid(now) & (Q(last_used_at__lt=since) | Q(last_used_at=None, created_at__lt=since))
+
+
+def concern_of(key: ApiKey, *, now: datetime) -> str:
+    """`expiring` or `unused`, if it is valid and one of them; else empty."""
+    if not is_valid(key, now=now):
+        return ""
+    if key.expires_at is not None and key.expires_at <= now + EXPIRES_SOON:
+        return "expiring"
+    return "unused" if (key.last_used_at or key.created_at) < now - UNUSED_FOR else ""
 
 
 def record_use(pk: int, *, now: datetime) -> None:

@@ -88,9 +88,17 @@ def taken(
 
 def used_today(application: Application, *, now: datetime) -> int:
     """Messages that count towards today's quota."""
-    limits = _limits_for_show(application)
-    [seen] = tallies.ask([day_tally(limits, now, amount=0)])
-    return limits.per_day - seen.left
+    return used_today_by([application], now=now)[application.pk]
+
+
+def used_today_by(applications: Sequence[Application], *, now: datetime) -> dict[int, int]:
+    """The same of several, by id. One round trip."""
+    limits = [_limits_for_show(application) for application in applications]
+    seen = tallies.ask([day_tally(each, now, amount=0) for each in limits]) if limits else []
+    return {
+        each.application_id: each.per_day - verdict.left
+        for each, verdict in zip(limits, seen, strict=True)
+    }
 
 
 def today_ends(application: Application, *, now: datetime) -> datetime:

@@ -59,7 +59,10 @@ PARTS = {
     "peers": "The bulk lane against django-post_office.",
     "memory": "What processes hold after load.",
     "growth": "Ten million rows against ten thousand: minutes, some 24 GB, so only when asked for.",
+    "admin": "Every page of the admin over a million messages; only when asked for.",
 }
+# They take long.
+ONLY_WHEN_ASKED = {"growth", "admin"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +75,18 @@ class Effort:
     latency_seconds: float = 60.0
     bulk: int = 50_000
     rows: int = 10_000_000
+    admin_rows: int = 1_000_000
 
 
-QUICK = Effort(rounds=1, seconds=3.0, messages=3_000, latency_seconds=10, bulk=8_000, rows=200_000)
+QUICK = Effort(
+    rounds=1,
+    seconds=3.0,
+    messages=3_000,
+    latency_seconds=10,
+    bulk=8_000,
+    rows=200_000,
+    admin_rows=20_000,
+)
 
 
 def _options() -> argparse.Namespace:
@@ -90,13 +102,14 @@ def _options() -> argparse.Namespace:
         ("latency_seconds", float, "At a steady rate; {:.0f} by default."),
         ("bulk", int, "To drain while `high` is timed; {:,} by default."),
         ("rows", int, "Of --growth; {:,} by default."),
+        ("admin_rows", int, "Messages of --admin; {:,} by default."),
     ):
         option = f"--{name.replace('_', '-')}"
         parser.add_argument(option, type=kind, help=what.format(effort[name]))
     parser.add_argument("--hours", type=float, help="Of load for --memory; a minute by default.")
     parser.add_argument("--json", type=Path, metavar="FILE", help="Write all figures there too.")
     options = parser.parse_args()
-    options.parts = options.parts or [part for part in PARTS if part != "growth"]
+    options.parts = options.parts or [part for part in PARTS if part not in ONLY_WHEN_ASKED]
     given = {name: value for name in effort if (value := getattr(options, name)) is not None}
     options.effort = replace(QUICK if options.quick else Effort(), **given)
     return options
@@ -107,7 +120,7 @@ def _measure(stage: Stage, options: argparse.Namespace) -> Iterator[Figure | Bou
 
     # The environment is the stage's, so nothing of Django may be loaded before it is set.
     django.setup()
-    from bench import accept, batch, deliver, growth, latency, memory, slow
+    from bench import accept, admin, batch, deliver, growth, latency, memory, slow
     from bench.peers import post_office
 
     effort: Effort = options.effort
@@ -124,6 +137,7 @@ def _measure(stage: Stage, options: argparse.Namespace) -> Iterator[Figure | Bou
         "memory": lambda: memory.measure(stage, seconds=seconds, hours=options.hours),
         # Its rounds are short, so that more of them cost little and a stumble counts less.
         "growth": lambda: growth.measure(stage, rounds=3 * rounds, rows=effort.rows),
+        "admin": lambda: admin.measure(stage, rounds=rounds, rows=effort.admin_rows),
     }
     for part, measure in parts.items():
         if part in options.parts:

@@ -19,6 +19,13 @@ def lowest_uuid7(moment: datetime) -> UUID:
     return _assemble(max(0, int(moment.timestamp() * 1000)), 0, 0)
 
 
+def uuid7_at(moment: float, random: int) -> UUID:
+    """An id as it would have been made at `moment`, in seconds since 1970, with 62 bits of
+    `random`: for rows of the past."""
+    milliseconds, rest = divmod(int(moment * 1_000_000), 1000)
+    return _assemble(milliseconds, rest * 4096 // 1000, random)
+
+
 def _assemble(milliseconds: int, fraction: int, random: int) -> UUID:
     high = (milliseconds & 0xFFFF_FFFF_FFFF) << 80
     version = 0x7 << 76 | fraction << 64

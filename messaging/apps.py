@@ -9,7 +9,7 @@ class MessagingConfig(AppConfig):
     def ready(self) -> None:
         from django.conf import settings
 
-        from accounts import limits
+        from accounts import limits, usage
         from core import health, metrics_page
         from messaging import checks, counting, gauges, metrics, template_uses
         from messaging.callbacks import measures
@@ -22,4 +22,5 @@ class MessagingConfig(AppConfig):
         metrics_page.measure_at_scrape(measures.WebhookCollector())
         uses.connect(template_uses.MessageUses())
         limits.connect(counting.count_messages)
+        usage.connect(counting.count_span)
         apprise_http.connect(lambda: settings.CHAT_ALLOWED_NETWORKS)

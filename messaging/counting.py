@@ -5,16 +5,26 @@ from datetime import datetime
 
 from accounts.limits import Allowance
 from accounts.quotas import Letter
+from accounts.usage import Span
 from core.ids import lowest_uuid7
+from core.pagination import COUNT_LIMIT
 from messaging.channels.content import Content
 from messaging.intake import Ready
-from messaging.models import Message
+from messaging.models import Message, Status
 
 
 def count_messages(application_id: int, since: datetime) -> int:
     """Of an application, when the counter of its day was lost. By their ids, which sort by time:
     only an index is read, and of that only this time."""
     return Message.objects.filter(application=application_id, pk__gte=lowest_uuid7(since)).count()
+
+
+def count_span(application_id: int, since: datetime) -> Span:
+    """For the application's page: by indexes, and no further than lists count."""
+    accepted = Message.objects.filter(application=application_id, pk__gte=lowest_uuid7(since))
+    failed = accepted.filter(status=Status.FAILED)
+    all_, bad = (rows.values("pk")[: COUNT_LIMIT + 1].count() for rows in (accepted, failed))
+    return Span(min(all_, COUNT_LIMIT), min(bad, COUNT_LIMIT), is_more=all_ > COUNT_LIMIT)
 
 
 def letters_of(

@@ -72,7 +72,7 @@ Backlog = list[tuple[str, str, int, float]]
 
 
 class BacklogCollector(Collector):
-    """What waits, read from the rows: how many (counted up to `COUNT_LIMIT`) and the age of the oldest.
+    """What waits, read from the rows: how many, up to `COUNT_LIMIT`, and the age of the oldest.
 
     *Due* counts only what is due *now*, so a growing age means that workers do not work. What
     *waits for a sender* is looked at again and again, so it is due now and then: it has its own.

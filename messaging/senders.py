@@ -8,14 +8,19 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from core.errors import Code, DomainError
 from core.secrets import UnreadableSecret
 from messaging import doorbell, sender_health, states
+from messaging.channels import simulator
 from messaging.channels.base import Channel, ProbeStep
 from messaging.channels.registry import ADAPTERS
-from messaging.models import Lane, Sender
+from messaging.models import Lane, Message, Sender, Status
+
+# How many waiting messages are looked at before a pause.
+WAITING_LOOKED_AT = 10_000
 
 
 def check_sender(sender: Sender, *, credentials: dict[str, Any]) -> None:
@@ -106,6 +111,22 @@ def switch_sender(sender: Sender, *, is_active: bool) -> None:
             sender_health.record_switch(row, now=timezone.now())
     if is_active:
         put_back_into_play(sender)
+
+
+def messages_bound_to(sender: Sender) -> int:
+    """Of the waiting messages that are due first, those that no other active sender may take: what
+    waits when this one is paused. At most `WAITING_LOOKED_AT`."""
+    waiting = Message.objects.filter(channel=sender.channel, status=Status.PENDING)
+    looked_at = waiting.order_by("lane", "due_at").values("pk")[:WAITING_LOOKED_AT]
+    bound = Q(only_sender=sender)
+    others = Sender.objects.filter(channel=sender.channel, is_active=True).exclude(pk=sender.pk)
+    others = others.exclude(adapter__in=simulator.NAMES)
+    if not others.filter(applications=None).exists():
+        served = others.values("applications")
+        left = Q(only_sender=None) & ~Q(application__in=served)
+        own = sender.applications.values("pk")
+        bound |= left & Q(application__in=own) if own else left
+    return waiting.filter(bound, pk__in=looked_at).count()
 
 
 class SenderKind(StrEnum):

@@ -19,12 +19,19 @@ UNFOLD = {
     "SITE_SYMBOL": "send",
     "SHOW_HISTORY": True,
     "STYLES": [lambda request: static("messaging/admin.css")],
+    "DASHBOARD_CALLBACK": "reporting.dashboard.page.fill",
     "SIDEBAR": {
         "show_search": False,
         "navigation": [
             {
                 "title": _("Delivery"),
                 "items": [
+                    {
+                        "title": _("Overview"),
+                        "icon": "monitoring",
+                        "link": reverse_lazy("admin:index"),
+                        "permission": _may_see("messaging.view_message"),
+                    },
                     {
                         "title": _("Messages"),
                         "icon": "mail",

@@ -5,9 +5,12 @@ import random
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery import Celery, signals
+
+if TYPE_CHECKING:
+    from reporting.presence import Presence
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "notification_platform.settings")
 
@@ -91,6 +94,25 @@ def start_sweeper(**_: Any) -> None:
 def end_sweepers(**_: Any) -> None:
     while sweepers:
         sweepers.pop().end()
+
+
+presences: list["Presence"] = []
+
+
+@signals.worker_ready.connect
+def show_presence(sender: Any, **_: Any) -> None:
+    """Whenever the worker is ready again. The embedded mode shows its own."""
+    from reporting.presence import Presence
+
+    end_presence()
+    presences.append(Presence(sender.hostname, processes=sender.pool.num_processes))
+    presences[-1].start()
+
+
+@signals.worker_shutdown.connect
+def end_presence(**_: Any) -> None:
+    while presences:
+        presences.pop().end(wait=2.0)
 
 
 @signals.worker_shutting_down.connect

@@ -127,3 +127,19 @@ class HourlyDetail(Counts):
         verbose_name = _("hourly detail")
         verbose_name_plural = _("hourly details")
         indexes = [models.Index(name="hourly_detail_by_hour", fields=["hour"])]
+
+
+class Worker(models.Model):
+    """A process that sends, and when it showed itself last. The row goes with an orderly stop."""
+
+    # Celery's, one of its kind.
+    name = models.CharField(_("name"), max_length=200, primary_key=True)
+    processes = models.PositiveIntegerField(_("processes"))
+    seen_at = models.DateTimeField(_("seen at"))
+
+    class Meta:
+        verbose_name = _("worker")
+        verbose_name_plural = _("workers")
+
+    def __str__(self) -> str:
+        return self.name

@@ -3,11 +3,13 @@
 import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
+from uuid import UUID
 
 from django.contrib.auth.models import Permission
 
 from accounts.keys import IssuedKey, issue_key
 from accounts.models import ApiKey, Application, User
+from core.ids import lowest_uuid7
 from messaging import delivery, suppressions
 from messaging.attempts import Mark
 from messaging.models import Attempt, Batch, Message, Sender, SenderGroup, Status, Suppression
@@ -91,6 +93,33 @@ def make_message(**overrides: Any) -> Message:
     if status == Status.SENDING:
         fields.setdefault("leased_until", NOON + timedelta(minutes=5))
     return Message.objects.create(**fields)
+
+
+def make_attempts(
+    sender: Sender,
+    count: int = 1,
+    *,
+    outcome: str = "accepted",
+    now: datetime = NOON,
+    ago: timedelta = timedelta(minutes=1),
+    **fields: Any,
+) -> list[Attempt]:
+    """Of one message, begun so long before `now`, as their ids say too."""
+    message, at = make_message(), now - ago
+    fields = {"lease_token": 1, "started_at": at} | fields
+    if outcome:
+        fields.setdefault("finished_at", at + timedelta(seconds=0.2))
+    lowest = lowest_uuid7(at).int
+    return Attempt.objects.bulk_create(
+        Attempt(
+            id=UUID(int=lowest + next(_numbers)),
+            message=message,
+            sender=sender,
+            outcome=outcome,
+            **fields,
+        )
+        for _ in range(count)
+    )
 
 
 def make_suppression(**overrides: Any) -> Suppression:

@@ -30,6 +30,7 @@ from messaging.models import (
     ProviderReport,
     Sender,
     SenderGroup,
+    SenderMove,
     SenderWindow,
     Suppression,
     WebhookDelivery,
@@ -67,7 +68,10 @@ REGISTERED = [*OURS, Group]
 def _one_of_each(adapter):
     make_api_key()
     Group.objects.create(name="readers")
-    make_sender(per_day=10, group=make_group())
+    sender = make_sender(per_day=10, group=make_group())
+    SenderMove.objects.create(
+        sender=sender, at=NOON, from_state="working", to_state="benched", why="throttled"
+    )
     message = make_message()
     make_batch()
     make_version(status="published")

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from core.labels import label
+from messaging.admin.filters import SenderFilter
 from messaging.admin.reading import ChoiceFilter, ReadOnlyAdmin
 from messaging.models import Attempt, Event, OtherRecipient
 from messaging.search import among_newest, as_uuid
@@ -68,7 +69,7 @@ class OfMessageAdmin(ReadOnlyAdmin):
 class AttemptAdmin(OfMessageAdmin):
     list_display = ["started_at", "outcome_label", "kind", "phase", "sender", "of_message"]
     list_select_related = ["sender"]
-    list_filter = [OutcomeFilter]
+    list_filter = [OutcomeFilter, SenderFilter]
     search_help_text = _("Id of the message, or the provider's id")
     fields = [
         *("id", "of_message", "sender", "outcome_label", "kind", "phase"),

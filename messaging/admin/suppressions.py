@@ -1,10 +1,12 @@
 """The suppression list: look, add, remove, take in and take out."""
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
+from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
+from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
@@ -18,9 +20,10 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget
 
-from accounts.models import Application
+from accounts.models import Application, User
 from core.addresses import InvalidAddress
 from core.labels import label
+from core.masking import mask_addresses
 from core.recipients import parse_recipient
 from core.vocabulary import Channel
 from messaging import suppressions
@@ -128,7 +131,19 @@ class SuppressionAdmin(ReadOnlyAdmin):
         return ModelAdmin.has_delete_permission(self, request, obj)
 
     def get_fields(self, request: HttpRequest, obj: Suppression | None = None) -> Any:
-        return self.fields if obj is not None else self.fields[:-2]
+        return self._fit(request, self.fields) if obj is not None else self.fields[:-2]
+
+    def get_list_display(self, request: HttpRequest) -> list[str]:
+        return self._fit(request, self.list_display)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return ["masked"] if obj is not None else []
+
+    def _fit(self, request: HttpRequest, names: list[str]) -> list[str]:
+        """Addresses are masked for who may not see them."""
+        if request.user.has_perm("messaging.see_contents"):
+            return names
+        return ["masked" if name == "address" else name for name in names]
 
     def search(self, queryset: QuerySet[Any], text: str) -> QuerySet[Any]:
         return queryset.none() if "\0" in text else queryset.filter(address=text.lower())
@@ -148,6 +163,10 @@ class SuppressionAdmin(ReadOnlyAdmin):
             self.message_user(request, words, messages.WARNING)
 
     # --- columns ---------------------------------------------------------------------------------
+
+    @display(description=_("address"))
+    def masked(self, row: Suppression) -> str:
+        return mask_addresses(row.address)
 
     @display(description=_("reason"))
     def why(self, row: Suppression) -> str:
@@ -174,7 +193,9 @@ class SuppressionAdmin(ReadOnlyAdmin):
         return self.has_add_permission(request)
 
     def has_take_out_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self.has_view_permission(request)
+        """The file holds whole addresses."""
+        may_see = request.user.has_perm("messaging.see_contents")
+        return may_see and self.has_view_permission(request)
 
     @action(description=_("Import"), icon="upload", url_path="import", permissions=["take_in"])
     def take_in(self, request: HttpRequest) -> HttpResponse:
@@ -207,6 +228,7 @@ class SuppressionAdmin(ReadOnlyAdmin):
             "known": len(parsed.entries) - added,
         }
         self.message_user(request, words, messages.SUCCESS)
+        _record(request, ADDITION, f"Imported: {added} added.")
         for bad in parsed.bad[:SHOWN_BAD_LINES]:
             words = gettext("Line %(line)s was left out: %(why)s")
             self.message_user(
@@ -222,6 +244,7 @@ class SuppressionAdmin(ReadOnlyAdmin):
     def take_out(self, request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
         if not self.has_take_out_permission(request):
             raise PermissionDenied
+        _record(request, CHANGE, "Exported.")
         rows = Suppression.objects.order_by("pk").iterator(chunk_size=1000)
         return StreamingHttpResponse(
             write_csv(rows),
@@ -233,6 +256,17 @@ class SuppressionAdmin(ReadOnlyAdmin):
 def _source(request: HttpRequest) -> str:
     user: Any = request.user
     return str(user.get_username())
+
+
+def _record(request: HttpRequest, flag: int, words: str) -> None:
+    """In the history of the list as a whole."""
+    LogEntry.objects.create(
+        user=cast(User, request.user),
+        content_type=ContentType.objects.get_for_model(Suppression),
+        object_repr=str(Suppression._meta.verbose_name_plural)[:200],
+        action_flag=flag,
+        change_message=words,
+    )
 
 
 def _list_url() -> str:

@@ -1,16 +1,19 @@
 """What applications were told."""
 
+from collections import Counter
 from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import display
+from unfold.decorators import action, display
 
 from core.errors import DomainError
 from core.labels import label
@@ -57,6 +60,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
     list_fullwidth = True
     search_help_text = _("Id of the message, the event or the delivery")
     actions = ["replay_selected"]
+    actions_detail = ["replay"]
     fields = [
         *("id", "endpoint", "event", "event_id", "of_message", "state_label"),
         *("created_at", "due_at", "finished_at", "tries", "last_code", "last_words"),
@@ -73,27 +77,59 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
         of_message = queryset.filter(message_id=pk)
         return of_message if of_message.exists() else queryset.filter(pk=pk)
 
-    def has_replay_permission(self, request: HttpRequest) -> bool:
+    def has_replay_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return bool(request.user.has_perm("messaging.change_webhookendpoint"))
 
     @admin.action(description=_("Call again"), permissions=["replay"])
     def replay_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         if not self.has_replay_permission(request):
             raise PermissionDenied
-        called, refused = 0, ""
+        called: Counter[WebhookEndpoint] = Counter()
+        refused = ""
         for delivery in queryset.select_related("endpoint")[:REPLAYED_AT_ONCE]:
             try:
                 endpoints.replay(delivery, now=timezone.now())
             except DomainError as error:
                 refused = error.detail
             else:
-                called += 1
+                called[delivery.endpoint] += 1
+        for endpoint, count in called.items():
+            self.log_change(request, endpoint, f"Called again with {count} that were chosen.")
         if called:
-            words = gettext("%(count)d are called again.") % {"count": called}
+            count = called.total()
+            words = ngettext("%(count)d is called again.", "%(count)d are called again.", count)
+            words = words % {"count": count}
             self.message_user(request, words, messages.SUCCESS)
         if refused:
             words = gettext("Others are not: %(why)s") % {"why": refused}
             self.message_user(request, words, messages.WARNING)
+
+    @action(description=_("Call again"), icon="replay", url_path="replay", permissions=["replay"])
+    def replay(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        delivery = self.get_object(request, object_id)
+        if delivery is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+        page = reverse("admin:messaging_webhookdelivery_change", args=[delivery.pk])
+        if request.method != "POST":
+            context = {
+                **self.admin_site.each_context(request),
+                "opts": self.opts,
+                "title": gettext("Call again"),
+                "subtitle": f"{delivery.event} · {delivery.endpoint}",
+                "question": gettext("Call the endpoint again with this?"),
+                "lines": [gettext("It has the same id and body as before, and new tries.")],
+                "button": gettext("Call again"),
+                "back_url": page,
+            }
+            return TemplateResponse(request, "core/confirm.html", context)
+        try:
+            endpoints.replay(delivery, now=timezone.now())
+        except DomainError as error:
+            self.message_user(request, error.detail, messages.ERROR)
+        else:
+            self.log_change(request, delivery, "Called again.")
+            self.message_user(request, gettext("It is being called."), messages.SUCCESS)
+        return HttpResponseRedirect(page)
 
     @display(description=_("made"))
     def made(self, delivery: WebhookDelivery) -> str:

@@ -12,14 +12,15 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminSelectWidget
 
 from core.errors import DomainError
 from core.labels import label
+from messaging.admin.filters import PERIODS
 from messaging.callbacks import endpoints
 from messaging.callbacks.endpoints import IssuedSecret
 from messaging.models import WebhookEndpoint, WebhookEvent
@@ -50,6 +51,15 @@ class EndpointForm(forms.ModelForm):
         return url
 
 
+class ReplayForm(forms.Form):
+    period = forms.ChoiceField(
+        label=_("made in the"),
+        choices=[(name, words) for name, (_length, words) in PERIODS.items()],
+        initial="1d",
+        widget=UnfoldAdminSelectWidget,
+    )
+
+
 @admin.register(WebhookEndpoint)
 class WebhookEndpointAdmin(ModelAdmin):
     form = EndpointForm
@@ -59,7 +69,7 @@ class WebhookEndpointAdmin(ModelAdmin):
     list_fullwidth = True
     search_fields = ["url", "description", "application__name"]
     autocomplete_fields = ["application"]
-    actions_detail = ["test", "switch", "rotate"]
+    actions_detail = ["test", "replay_failed", "switch", "rotate"]
     add_fieldsets = [(None, {"fields": ["application", "url", "description", "events"]})]
     fieldsets = [
         (None, {"fields": ["application", "url", "description", "state", "events"]}),
@@ -175,7 +185,44 @@ class WebhookEndpointAdmin(ModelAdmin):
             endpoints.ping(endpoint, now=timezone.now())
         except DomainError as error:
             return self._back(request, endpoint, error.detail, messages.ERROR)
+        self.log_change(request, endpoint, "Tested.")
         return self._back(request, endpoint, gettext("It is being called."), messages.SUCCESS)
+
+    @action(
+        description=_("Call failed ones again"),
+        icon="replay",
+        url_path="replay",
+        permissions=["change"],
+    )
+    def replay_failed(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        endpoint = self.get_object(request, object_id)
+        if endpoint is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+        form = ReplayForm(request.POST if request.method == "POST" else None)
+        if not form.is_valid():
+            return self._confirm(
+                request,
+                endpoint,
+                title=gettext("Call failed ones again"),
+                question=gettext("Call it again with all that failed?"),
+                lines=[
+                    gettext("Each has the same id and body as before, and new tries."),
+                    gettext("Choose how far back:"),
+                ],
+                tick=form["period"],
+                tick_label="",
+                button=gettext("Call again"),
+            )
+        now, period = timezone.now(), form.cleaned_data["period"]
+        try:
+            count = endpoints.replay_failed(endpoint, since=now - PERIODS[period][0], now=now)
+        except DomainError as error:
+            return self._back(request, endpoint, error.detail, messages.ERROR)
+        self.log_change(request, endpoint, f"Called again with {count} that failed.")
+        words = ngettext("%(count)d is called again.", "%(count)d are called again.", count)
+        if count == endpoints.REPLAYED_AT_ONCE:
+            words = f"{words} {gettext('There may be more: do it once more when they are out.')}"
+        return self._back(request, endpoint, words % {"count": count}, messages.SUCCESS)
 
     @action(
         description=_("Switch on or off"),

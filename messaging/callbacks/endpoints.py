@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from core.errors import Code, DomainError, FieldError
+from core.ids import lowest_uuid7
 from core.outgoing_addresses import ForbiddenUrl, read_url
 from core.secrets import UnreadableSecret
 from messaging import doorbell, outbox
@@ -23,6 +24,8 @@ MAX_ENDPOINTS = 20
 # How long a secret goes on after it was rotated, unless somebody says otherwise.
 OVERLAP = timedelta(days=1)
 LONGEST_OVERLAP = timedelta(days=7)
+# One statement, which others wait for.
+REPLAYED_AT_ONCE = 5_000
 
 State = WebhookDelivery.State
 Reason = WebhookEndpoint.DisabledReason
@@ -188,6 +191,22 @@ def replay(delivery: WebhookDelivery, *, now: datetime) -> WebhookDelivery:
     doorbell.ring_webhooks()
     delivery.refresh_from_db()
     return delivery
+
+
+def replay_failed(endpoint: WebhookEndpoint, *, since: datetime, now: datetime) -> int:
+    """Call again all that failed and was made since then, the oldest first; how many those are. At
+    most `REPLAYED_AT_ONCE`: if it is as many, there may be more. Raises `DomainError` when it is
+    off."""
+    _refuse_if_off(endpoint)
+    failed = WebhookDelivery.objects.filter(endpoint=endpoint, state=State.FAILED)
+    made_since = failed.filter(pk__gte=lowest_uuid7(since), created_at__gte=since)
+    oldest = list(made_since.order_by("pk").values_list("pk", flat=True)[:REPLAYED_AT_ONCE])
+    # Those that somebody else calls again meanwhile are theirs.
+    count = failed.filter(pk__in=oldest).update(
+        state=State.PENDING, due_at=now, tries=0, finished_at=None
+    )
+    doorbell.ring_webhooks()
+    return count
 
 
 def _refuse_if_off(endpoint: WebhookEndpoint) -> None:

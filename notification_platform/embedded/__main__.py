@@ -63,11 +63,13 @@ def run(*, data: Path, port: int, web_socket: socket.socket) -> int:
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
+    worker = parts.start_worker()
     running = [
         mailbox,
         providers,
         parts.start_web(web_socket),
-        parts.start_worker(),
+        worker,
+        parts.start_presence(worker),
         parts.start_beat(),
     ]
     status = 0

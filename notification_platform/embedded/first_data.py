@@ -16,6 +16,7 @@ from accounts.models import ApiKey, Application, User
 from messaging.hooks import hook_token
 from messaging.models import Sender
 from messaging.senders import save_sender
+from notification_platform.demo.cast import follow_local_senders
 from notification_platform.embedded.local_senders import LocalSender
 from notification_platform.embedded.providers.server import LocalProvider
 from templates_app.files import STARTERS, import_folder
@@ -59,6 +60,8 @@ def make(
     _follow_mailbox(mailbox_port)
     for local, provider in providers:
         _follow_provider(local, provider, port=port)
+    # Those of `generate_demo_data`, if it was called here.
+    follow_local_senders()
     # Only what is missing: what somebody changed stays.
     import_folder(
         STARTERS,

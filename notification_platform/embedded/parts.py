@@ -19,6 +19,9 @@ from notification_platform.celery import app
 from notification_platform.embedded.local_senders import LocalSender, usable
 from notification_platform.embedded.providers.server import Arrival, LocalProvider
 
+# Of the worker.
+THREADS = 4
+
 
 class Part(Protocol):
     def stop(self) -> None: ...
@@ -117,7 +120,7 @@ class _Worker:
         self.controller: Any = WorkController(
             app=app,
             pool_cls="threads",
-            concurrency=4,
+            concurrency=THREADS,
             without_gossip=True,
             without_mingle=True,
             without_heartbeat=True,
@@ -134,6 +137,23 @@ class _Worker:
 
 def start_worker() -> Part:
     return _Worker()
+
+
+class _Presence:
+    def __init__(self, worker: Any) -> None:
+        # Not at the top: it needs the apps.
+        from reporting.presence import Presence
+
+        self.shown = Presence(worker.controller.hostname, processes=THREADS)
+        self.shown.start()
+
+    def stop(self) -> None:
+        self.shown.end(wait=1.0)
+
+
+def start_presence(worker: Any) -> Part:
+    """Shows on the first page that the worker is there."""
+    return _Presence(worker)
 
 
 class _Beat:

@@ -1,4 +1,6 @@
+import shlex
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -10,7 +12,14 @@ from accounts.keys import authenticate_key
 from accounts.models import ApiKey, User
 from core.errors import DomainError
 from tests.conftest import browser_of
-from tests.factories import make_api_key, make_application, make_issued_key, make_staff, reloaded
+from tests.factories import (
+    make_api_key,
+    make_application,
+    make_issued_key,
+    make_message,
+    make_staff,
+    reloaded,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -196,3 +205,123 @@ def test_an_operator_is_added_with_a_password(operator):
 
     assert response.status_code == 302
     assert User.objects.get(username="ann").check_password(password)
+
+
+# --- applications and their keys -----------------------------------------------------------------
+
+APPLICATIONS = reverse("admin:accounts_application_changelist")
+KEYS = reverse("admin:accounts_apikey_changelist")
+
+
+def page_of(application):
+    return reverse("admin:accounts_application_change", args=[application.pk])
+
+
+def test_the_printed_call_gets_a_token(operator, client):
+    page = operator.post(ADD, key_form(allowed_networks=""))
+    _, _, method, url, _, header, _, body = shlex.split(page.context["call"])
+
+    answer = client.generic(
+        method, urlsplit(url).path, body, content_type=header.removeprefix("Content-Type: ")
+    )
+
+    assert answer.status_code == 200
+    assert answer.json()["access_token"]
+
+
+def test_the_page_of_an_application_shows_use_limits_and_keys(operator):
+    application = make_application(messages_per_day=40, requests_per_second=7)
+    now = timezone.now()
+    make_message(application=application, created_at=now)
+    make_message(application=application, created_at=now, status="failed")
+    make_message(status="failed")
+    key = make_api_key(application=application, name="the till")
+    other = make_api_key(name="of another")
+
+    page = operator.get(page_of(application)).content.decode()
+
+    assert "2 of 40, 38 left" in page
+    assert page.count("2 accepted, 1 failed") == 2
+    assert "7 requests a second" in page
+    assert "40 messages a day." in page
+    assert key.key_id in page
+    assert other.key_id not in page
+    assert f"{ADD}?application={application.pk}" in page
+    assert f"?application={application.pk}" in page
+
+
+def test_create_key_names_the_application(operator):
+    application = make_application(name="Shop")
+
+    page = operator.get(ADD, {"application": application.pk})
+
+    assert page.context["adminform"].form.initial["application"] == str(application.pk)
+
+
+def test_an_application_without_keys_says_what_that_means(operator):
+    assert (
+        "without one it cannot send" in operator.get(page_of(make_application())).content.decode()
+    )
+
+
+def test_who_may_not_see_keys_sees_none_of_them():
+    key = make_api_key()
+    browser = browser_of(make_staff("view_application"))
+
+    page = browser.get(page_of(key.application)).content.decode()
+
+    assert key.key_id not in page
+    assert "Create key" not in page
+    assert "Its messages" not in page
+
+
+def test_the_list_of_applications_shows_todays_messages_keys_and_last_use(
+    operator, django_assert_max_num_queries
+):
+    now = timezone.now()
+    application = make_application(name="Shop", messages_per_day=9)
+    make_message(application=application, created_at=now)
+    used = make_api_key(application=application)
+    ApiKey.objects.filter(pk=used.pk).update(last_used_at=now)
+    make_api_key(application=application, expires_at=now - timedelta(days=1))
+
+    with django_assert_max_num_queries(12):
+        shown = operator.get(APPLICATIONS)
+
+    [row] = shown.context["cl"].result_list
+    assert "1 / 9" in shown.content.decode()
+    assert (row.valid_keys, row.last_use) == (1, now)
+
+
+def test_keys_are_narrowed_by_state(operator):
+    now = timezone.now()
+    old = now - timedelta(days=100)
+    fresh = make_api_key(name="fresh")
+    expiring = make_api_key(name="expiring", expires_at=now + timedelta(days=3))
+    unused = make_api_key(name="unused")
+    ApiKey.objects.filter(pk=unused.pk).update(created_at=old)
+    expired = make_api_key(name="expired", expires_at=old)
+    revoked = make_api_key(name="revoked")
+    ApiKey.objects.filter(pk=revoked.pk).update(revoked_at=old)
+    off = make_api_key(name="off", application=make_application(is_active=False))
+
+    def found(state):
+        return set(operator.get(KEYS, {"state": state}).context["cl"].result_list)
+
+    assert found("valid") == {fresh, expiring, unused}
+    assert found("expiring") == {expiring}
+    assert found("unused") == {unused}
+    assert found("expired") == {expired}
+    assert found("revoked") == {revoked}
+    assert found("switched_off") == {off}
+    page = operator.get(KEYS).content.decode()
+    assert page.count("not used for 90 days") == 1
+
+
+def test_a_list_without_keys_says_what_a_key_is(operator):
+    empty = operator.get(KEYS).content.decode()
+    make_api_key()
+    filled = operator.get(KEYS, {"state": "revoked"}).content.decode()
+
+    assert "No keys yet" in empty
+    assert "No keys yet" not in filled

@@ -86,7 +86,7 @@ def test_the_page_shows_what_was_used_today_and_what_holds_where_a_field_is_empt
         page = browser_of(operator.user).get(page_of(key.application)).content.decode()
 
     assert "1 of 1500" in page
-    assert "begins anew at Nov. 25, 2026, 3 p.m." in page
+    assert "Begins anew at 2026-11-25 15:00." in page
     assert 'placeholder="77"' in page
     assert 'placeholder="no limit"' in page
     assert "quota_exceeded" in page

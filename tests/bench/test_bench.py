@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from bench.admin import Answer, Asked
+from bench.admin_pages import Page, all_pages
 from bench.growth_probe import nodes
 from bench.letter import HTML, HTML_BYTES
 from bench.report import Bound, Figure, bounds_table, percentile, table
 from bench.stage import ROOT
+from tests.factories import make_message, make_operator, make_sender
 
 PEOPLE = ("bench@example.com", ["ann@example.com"])
 
@@ -152,3 +155,37 @@ def test_a_plan_is_told_by_its_nodes_and_their_indexes():
     plan = {"Node Type": "Update", "Plans": [{"Node Type": "Limit", "Plans": [scan]}]}
 
     assert list(nodes(plan)) == ["Update", "Limit", "Index Scan message_due"]
+
+
+@pytest.mark.django_db
+def test_every_page_of_the_admin_is_found_by_its_registry():
+    make_operator()
+    make_sender(name="mail-1")
+    message = make_message()
+
+    pages = {page.path: page for page in all_pages(searches=["ann@example.com"])}
+
+    assert {
+        "/admin/",
+        "/admin/messaging/message/",
+        "/admin/messaging/message/?status=failed",
+        "/admin/messaging/message/?q=ann%40example.com",
+        f"/admin/messaging/message/{message.pk}/change/",
+        f"/admin/messaging/message/{message.pk}/history/",
+        "/admin/messaging/sender/add/",
+        "/admin/messaging/event/",
+    } <= pages.keys()
+    assert pages["/admin/messaging/event/"].of == "messaging.Event"
+    assert not any("logout" in path for path in pages)
+
+
+def test_a_page_that_breaks_is_told_from_one_that_nobody_may_open():
+    page = Page("messaging.Message", "list", "/admin/messaging/message/")
+
+    def asked(*statuses: int) -> Asked:
+        return Asked(page, page.of, page.kind, [Answer(s, 10.0 * s, 3, 1.0) for s in statuses])
+
+    assert asked(200, 500, 200).failed == "answered with 500"
+    assert asked(200, 302).failed == ""
+    assert asked(200, 302, 200).ms == 2000
+    assert not asked(403, 403).is_page

@@ -115,10 +115,45 @@ def test_the_list_is_taken_out(operator):
 
 def test_who_may_only_look_changes_nothing():
     row = make_suppression()
-    reader = browser_of(make_staff("view_suppression"))
+    reader = browser_of(make_staff("view_suppression", "see_contents"))
 
     assert reader.get(LIST).status_code == reader.get(EXPORT).status_code == 200
     assert reader.get(IMPORT).status_code == reader.get(ADD).status_code == 403
     delete = reverse("admin:messaging_suppression_delete", args=[row.pk])
     assert reader.post(delete, {"post": "yes"}).status_code == 403
     assert browser_of(make_staff()).get(EXPORT).status_code == 403
+
+
+def test_who_may_not_see_contents_sees_masked_addresses_and_exports_nothing():
+    row = make_suppression(address=ANN)
+    reader = browser_of(make_staff("view_suppression"))
+    page = reverse("admin:messaging_suppression_change", args=[row.pk])
+
+    shown_pages = shown(reader) + reader.get(page).content.decode()
+
+    assert "a***@example.com" in shown_pages
+    assert ANN not in shown_pages
+    assert reader.get(EXPORT).status_code == 403
+
+
+def test_an_entry_is_removed_after_a_question(operator):
+    row = make_suppression(address=ANN)
+    url = reverse("admin:messaging_suppression_delete", args=[row.pk])
+
+    asked = operator.get(url)
+    is_still_there = Suppression.objects.exists()
+    operator.post(url, {"post": "yes"})
+
+    assert (asked.status_code, is_still_there) == (200, True)
+    assert not Suppression.objects.exists()
+    assert ANN not in LogEntry.objects.get().object_repr
+
+
+def test_files_that_come_and_go_stand_in_the_history(operator):
+    file = SimpleUploadedFile("list.csv", b"address\nann@example.com\n")
+    operator.post(IMPORT, {"channel": "email", "file": file, "application": ""})
+
+    b"".join(operator.get(EXPORT))
+
+    words = list(LogEntry.objects.order_by("pk").values_list("change_message", flat=True))
+    assert words == ["Imported: 1 added.", "Exported."]

@@ -6,8 +6,8 @@ import pytest
 
 from core import database
 from messaging import housekeeping, tasks
-from messaging.models import Fingerprint, IdempotencyKey
-from tests.factories import NOON, make_application, make_message
+from messaging.models import Fingerprint, IdempotencyKey, SenderMove
+from tests.factories import NOON, make_application, make_message, make_sender
 
 pytestmark = pytest.mark.django_db
 
@@ -43,6 +43,23 @@ def test_windows_are_kept_until_they_are_over(monkeypatch):
 
     assert housekeeping.forget_fingerprints(now=NOON) == 5
     assert bytes(Fingerprint.objects.get().digest) == b"\x05"
+
+
+def test_what_senders_did_is_kept_for_90_days():
+    sender = make_sender()
+    kept, _ = (
+        SenderMove.objects.create(
+            sender=sender,
+            at=NOON - timedelta(days=days),
+            from_state="working",
+            to_state="benched",
+            why="throttled",
+        )
+        for days in (89, 91)
+    )
+
+    assert housekeeping.forget_moves(now=NOON) == 1
+    assert SenderMove.objects.get() == kept
 
 
 def test_the_task_does_all_of_it():

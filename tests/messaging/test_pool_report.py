@@ -1,41 +1,18 @@
-import itertools
 from datetime import timedelta
-from uuid import UUID
 
 import pytest
 from django.utils import timezone
 
-from core.ids import lowest_uuid7
 from messaging import sender_health, senders
 from messaging.channels.base import SenderFailure
-from messaging.models import Attempt, Sender
+from messaging.models import Sender
 from messaging.pool_report import pool_report
+from messaging.recent_attempts import look_at
 from messaging.sender_health import Health
 from messaging.sender_quotas import reserve
-from tests.factories import NOON, make_group, make_message, make_sender, reloaded
+from tests.factories import NOON, make_attempts, make_group, make_sender, reloaded
 
 pytestmark = pytest.mark.django_db
-
-
-_numbers = itertools.count(1)
-
-
-def make_attempts(sender, count=1, *, outcome="accepted", ago=timedelta(minutes=1), **fields):
-    """Of one message, begun so long before noon."""
-    message, at = make_message(), NOON - ago
-    fields = {"lease_token": 1, "started_at": at} | fields
-    if outcome:
-        fields.setdefault("finished_at", at + timedelta(seconds=0.2))
-    return Attempt.objects.bulk_create(
-        Attempt(
-            id=UUID(int=lowest_uuid7(at).int + next(_numbers)),
-            message=message,
-            sender=sender,
-            outcome=outcome,
-            **fields,
-        )
-        for _ in range(count)
-    )
 
 
 def line_of(sender, *, now=NOON):
@@ -146,3 +123,69 @@ def test_the_pool_is_read_in_few_queries(django_assert_max_num_queries):
 
     assert len(report.lines) == Sender.objects.count()
     assert all(line.channel == "email" and line.words == "active" for line in report.lines)
+
+
+# --- one sender in detail ------------------------------------------------------------------------
+
+
+def hour_of(sender):
+    return look_at(sender, since=NOON - timedelta(hours=1), now=NOON)
+
+
+def test_attempts_stand_in_their_five_minutes():
+    sender = make_sender()
+    make_attempts(sender, 2, ago=timedelta(minutes=59))
+    make_attempts(sender, 1, outcome="temporary", ago=timedelta(minutes=7))
+    make_attempts(sender, 4, ago=timedelta(minutes=1))
+    make_attempts(make_sender(), 9)
+
+    slots = hour_of(sender).slots
+
+    assert [slot.tally.attempts for slot in slots] == [2, *[0] * 9, 1, 4]
+    assert slots[10].tally.counts == {"temporary": 1}
+    assert slots[10].starts_at == NOON - timedelta(minutes=10)
+
+
+def test_errors_are_told_by_class_with_the_last_words():
+    sender = make_sender()
+    said = {"kind": "greylisted", "phase": "rcpt_to", "provider_code": "451"}
+    make_attempts(
+        sender,
+        3,
+        outcome="temporary",
+        ago=timedelta(minutes=40),
+        **said,
+        provider_words="Later",
+    )
+    at = timedelta(minutes=2)
+    make_attempts(sender, outcome="temporary", ago=at, **said, provider_words="Much later")
+    make_attempts(sender, outcome="sender", kind="throttled", provider_words="Slow down")
+    make_attempts(sender, 5, provider_code="250", provider_words="OK")
+
+    first, second = hour_of(sender).errors
+
+    assert first.which == ("temporary", *said.values())
+    assert first.count == 4
+    assert (first.words, first.last_at) == ("Much later", NOON - at)
+    assert (second.which.outcome, second.which.kind, second.count) == ("sender", "throttled", 1)
+
+
+def test_latency_is_that_of_the_calls_that_were_answered():
+    sender = make_sender()
+    for seconds in (0.1, 0.2, 0.3, 4):
+        begun = NOON - timedelta(minutes=1)
+        make_attempts(sender, finished_at=begun + timedelta(seconds=seconds))
+    begun = NOON - timedelta(minutes=1)
+    make_attempts(sender, outcome="unknown", finished_at=begun + timedelta(seconds=50))
+    make_attempts(sender, outcome="")
+
+    latency = hour_of(sender).latency
+
+    assert (latency.calls, latency.p50, latency.p95) == (4, 200, 4000)
+
+
+def test_of_a_sender_that_did_nothing_there_is_nothing_to_tell():
+    hour = hour_of(make_sender())
+
+    assert (hour.errors, hour.latency) == ([], None)
+    assert sum(slot.tally.attempts for slot in hour.slots) == 0

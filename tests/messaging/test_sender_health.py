@@ -5,7 +5,7 @@ from django.db import IntegrityError
 
 from messaging import sender_health
 from messaging.channels.base import OutcomeUnknown, PermanentFailure, SenderFailure
-from messaging.models import Sender
+from messaging.models import Sender, SenderMove
 from messaging.sender_health import Health, State, share_of, state_of, take_probe
 from tests.factories import NOON, drain, make_message, make_sender, reloaded
 
@@ -303,6 +303,53 @@ def test_an_operator_ends_every_bench_and_gives_the_whole_share_at_once():
     row = reloaded(sender)
     assert state(sender) is State.WORKING
     assert (row.failures, row.benches, row.calls, row.recovered_at) == (0, 0, 0, None)
+
+
+# --- its history ---------------------------------------------------------------------------------
+
+
+def moves_of(sender):
+    rows = SenderMove.objects.filter(sender=sender).order_by("pk")
+    return list(rows.values_list("from_state", "to_state", "why"))
+
+
+def test_its_breaker_leaves_a_history():
+    sender = make_sender()
+    play(sender, "FF")
+    before = moves_of(sender)
+    fail(sender, SenderFailure("transient", code="421", words="ann@example.com: later"))
+    bench = SenderMove.objects.get()
+    now = rested(sender) + timedelta(seconds=1)
+    try_it(sender, now=now)
+    work(sender, now=now)
+    sender_health.mend(sender, now=now)
+
+    assert before == []
+    assert moves_of(sender) == [
+        ("working", "benched", "transient"),
+        ("being_tried", "recovering", "success"),
+        ("recovering", "working", "operator"),
+    ]
+    assert bench.until == now - timedelta(seconds=1)
+    assert bench.words == "421 a***@example.com: later"
+
+
+def test_a_sender_that_works_leaves_none():
+    sender = make_sender()
+
+    play(sender, "SSFS")
+    sender_health.mend(sender, now=NOON)
+
+    assert moves_of(sender) == []
+
+
+def test_failures_while_it_rests_leave_none_more():
+    sender = make_sender()
+    play(sender, "FFF")
+
+    play(sender, "FFF", now=after(5))
+
+    assert len(moves_of(sender)) == 1
 
 
 # --- what it costs -------------------------------------------------------------------------------

@@ -1,6 +1,9 @@
 """What operators do with endpoints and deliveries."""
 
+from datetime import timedelta
+
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 from django.utils import timezone
 
@@ -138,13 +141,71 @@ def test_deliveries_are_found_and_called_again(operator):
     assert (reloaded(failed).state, reloaded(failed).tries) == ("pending", 0)
 
 
+def test_one_is_called_again_from_its_page(operator):
+    failed = make_delivery(make_endpoint().endpoint, state="failed", finished_at=timezone.now())
+    url = reverse("admin:messaging_webhookdelivery_replay", args=[failed.pk])
+
+    asked = operator.get(url)
+    before = reloaded(failed).state
+    operator.post(url)
+
+    assert (asked.status_code, before) == (200, "failed")
+    assert reloaded(failed).state == "pending"
+    assert "Called again" in LogEntry.objects.get().change_message
+
+
+def test_all_that_failed_since_a_time_is_called_again(operator):
+    endpoint, now = make_endpoint().endpoint, timezone.now()
+    ended = {"state": "failed", "finished_at": now, "tries": 10}
+    failed = [make_delivery(endpoint, **ended) for _ in range(2)]
+    old = make_delivery(endpoint, created_at=now - timedelta(days=2), **ended)
+    other = make_delivery(make_endpoint("https://other.example.com/").endpoint, **ended)
+    url = button(endpoint, "replay_failed")
+
+    asked = operator.get(url).content.decode()
+    answer = operator.post(url, {"period": "1d"}, follow=True).content.decode()
+
+    assert "last 24 hours" in asked
+    assert "2 are called again." in answer
+    assert [reloaded(row).state for row in (*failed, old, other)] == [
+        *("pending", "pending", "failed", "failed"),
+    ]
+    assert LogEntry.objects.get().object_repr == endpoint.url
+
+
+def test_of_many_failed_ones_the_oldest_go_first_and_it_says_that_there_may_be_more(
+    operator, monkeypatch
+):
+    monkeypatch.setattr(endpoints, "REPLAYED_AT_ONCE", 2)
+    endpoint = make_endpoint().endpoint
+    ended = {"state": "failed", "finished_at": timezone.now()}
+    rows = [make_delivery(endpoint, **ended) for _ in range(3)]
+
+    answer = operator.post(button(endpoint, "replay_failed"), {"period": "1h"}, follow=True)
+
+    assert [reloaded(row).state for row in rows] == ["pending", "pending", "failed"]
+    assert "There may be more" in answer.content.decode()
+
+
+def test_nothing_is_called_again_while_the_endpoint_is_off(operator):
+    off = {"is_active": False, "disabled_at": timezone.now(), "disabled_reason": "operator"}
+    endpoint = make_endpoint(**off).endpoint
+    failed = make_delivery(endpoint, state="failed", finished_at=timezone.now())
+
+    answer = operator.post(button(endpoint, "replay_failed"), {"period": "1h"}, follow=True)
+
+    assert "switch it on first" in answer.content.decode()
+    assert reloaded(failed).state == "failed"
+
+
 def test_who_may_only_look_can_do_nothing():
     endpoint = make_endpoint().endpoint
     failed = make_delivery(endpoint, state="failed", finished_at=timezone.now())
     browser = browser_of(make_staff("view_webhookendpoint", "view_webhookdelivery"))
 
-    for name in ("switch", "rotate", "test"):
-        assert browser.post(button(endpoint, name)).status_code in {302, 403}
+    for name in ("switch", "rotate", "test", "replay_failed"):
+        assert browser.post(button(endpoint, name), {"period": "1d"}).status_code in {302, 403}
+    browser.post(reverse("admin:messaging_webhookdelivery_replay", args=[failed.pk]))
     browser.post(
         reverse(DELIVERIES), {"action": "replay_selected", "_selected_action": [failed.pk]}
     )

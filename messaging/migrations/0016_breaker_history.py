@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('messaging', '0014_rights'),
+        ('messaging', '0015_send_at'),
     ]
 
     operations = [

@@ -1,0 +1,325 @@
+"""`generate_demo_data` makes what the platform would have written; its stories are true."""
+
+from collections import Counter
+from datetime import timedelta
+from itertools import pairwise
+from uuid import UUID
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import transaction
+from django.db.models import Count, F
+from django.utils import timezone
+
+from accounts.models import ApiKey, Application
+from core.ids import lowest_uuid7
+from messaging import delivery, resending
+from messaging.channels.content import content_from_json
+from messaging.models import (
+    Attempt,
+    Event,
+    FeedbackEvent,
+    Message,
+    OtherRecipient,
+    Sender,
+    SenderWindow,
+    Suppression,
+    WebhookDelivery,
+)
+from messaging.sender_health import State, state_of
+from messaging.senders import SenderKind
+from messaging.senders import state_of as shown_state_of
+from messaging.states import FINAL, RANKS
+from messaging.story import shown_status, tell
+from messaging.timeline import timeline_of
+from notification_platform.demo.cast import SENDERS, follow_local_senders
+from templates_app.models import Template
+from tests.factories import make_message, make_sender
+
+MESSAGES = 1000
+# What each outcome of the last attempt leaves a message as.
+UNDECIDED = {"", "unknown"}
+
+
+@pytest.fixture(scope="module")
+def demo(django_db_setup, django_db_blocker):
+    """Made once for all tests that only look, and rolled back."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        call_command("generate_demo_data", messages=MESSAGES, days=10, verbosity=0, stdout=_Mute())
+        yield timezone.now()
+        transaction.set_rollback(True)
+
+
+class _Mute:
+    def write(self, text: str) -> None:
+        pass
+
+
+def attempts_of(messages):
+    found = {message.pk: [] for message in messages}
+    for attempt in Attempt.objects.filter(message__in=found).order_by("started_at"):
+        found[attempt.message_id].append(attempt)
+    return found
+
+
+def test_it_makes_as_many_messages_as_asked_for_in_every_shape(demo):
+    now = demo
+
+    shown = Counter(shown_status(message, now=now) for message in Message.objects.all())
+    reasons = set(Message.objects.filter(status="failed").values_list("reason", flat=True))
+
+    assert Message.objects.count() == MESSAGES
+    assert {"success", "failed", "unknown", "cancelled", "scheduled", "retrying"} <= shown.keys()
+    assert {"hard_bounce", "blocked", "rejected", "suppressed", "unknown_outcome"} <= reasons
+    assert Message.objects.filter(reason="no_sender", status="pending").exists()
+    assert shown["success"] > 0.9 * MESSAGES
+    assert set(Message.objects.values_list("channel", flat=True)) == {
+        *("email", "sms", "wechat", "wechat_official", "chat")
+    }
+    assert {"delivered", "opened"} <= set(FeedbackEvent.objects.values_list("kind", flat=True))
+    assert OtherRecipient.objects.exists()
+    assert WebhookDelivery.objects.exists()
+    assert Template.objects.filter(current_version__isnull=False).count() == len(
+        {message.template_version_id for message in Message.objects.all()}
+        & set(Template.objects.values_list("current_version", flat=True))
+    )
+
+
+def test_what_became_of_each_message_follows_from_its_attempts(demo):
+    messages = list(Message.objects.all())
+    attempts = attempts_of(messages)
+    late = set(Event.objects.filter(kind="late_success").values_list("message", flat=True))
+
+    for message in messages:
+        mine = attempts[message.pk]
+        outcomes = [attempt.outcome for attempt in mine]
+        if message.status == "success":
+            assert outcomes.count("accepted") == 1 or message.pk in late
+            assert mine[-1].sender_id == message.sender_id
+        else:
+            assert "accepted" not in outcomes
+        if message.status == "unknown" or message.reason == "unknown_outcome":
+            assert outcomes[-1] in UNDECIDED
+        if message.reason in {"hard_bounce", "blocked", "rejected"}:
+            assert (outcomes[-1], mine[-1].kind) == ("permanent", message.reason)
+        if message.status == "cancelled" or message.reason == "suppressed":
+            assert not mine
+        # Each attempt has a claim of its own, but for those that followed a sender's failure.
+        tokens = [attempt.lease_token for attempt in mine]
+        assert tokens == sorted(tokens)
+        assert not tokens or tokens[-1] <= message.lease_token
+        for one, other in pairwise(mine):
+            assert one.lease_token < other.lease_token or one.outcome == "sender"
+            assert one.finished_at is None or one.finished_at <= other.started_at
+        charged = sum(outcome in {"temporary", "permanent", "unknown"} for outcome in outcomes)
+        assert message.tries <= charged
+        in_doubt = sum(attempt.unknown_at is not None for attempt in mine)
+        assert outcomes.count("accepted") + in_doubt <= 2
+        assert message.finished_at is None or message.finished_at >= message.created_at
+
+
+def test_every_message_tells_a_story_that_ends_with_what_it_is(demo):
+    now = demo
+    # Of every shape some.
+    shapes = {}
+    for message in Message.objects.order_by("-pk").select_related("application"):
+        shape = (message.channel, message.status, message.reason, message.feedback)
+        shapes.setdefault(shape, []).append(message)
+    sample = [message for found in shapes.values() for message in found[:4]]
+
+    for message in sample:
+        steps, entries = tell(message), timeline_of(message).entries
+        states = [step.status for step in steps if step.status not in RANKS]
+        assert steps[0].status == "pending"
+        assert steps[0].at == message.created_at
+        # The last try of one that had too many is told as a try like those before it.
+        assert states[-1] == ("pending" if message.reason == "exhausted" else message.status)
+        assert entries[0].kind == "accepted"
+        assert all(step.at <= now for step in steps)
+        news = [step.status for step in steps if step.status in RANKS]
+        assert message.feedback == (max(news, key=RANKS.index) if news else "")
+        if message.status in FINAL:
+            moves = [step.at for step in steps if step.status not in RANKS]
+            assert abs(max(moves) - message.finished_at) < timedelta(seconds=0.1)
+
+
+def test_ids_contents_and_recipients_are_those_of_real_messages(demo):
+    for message in Message.objects.select_related("template_version__template"):
+        assert message.pk.version == 7
+        assert lowest_uuid7(message.created_at - timedelta(milliseconds=2)) < message.pk
+        assert message.pk < lowest_uuid7(message.created_at + timedelta(milliseconds=2))
+        content = content_from_json(message.channel, message.content)
+        (_, first), *others = content.recipients()
+        assert first == message.recipient
+        assert others == [
+            (f"{other.role}/0", other.address) for other in message.other_recipients.all()
+        ]
+        assert "%" not in getattr(content, "subject", "")
+        assert message.template_version.template.channel == message.channel
+        assert message.template_version.published_at <= message.created_at
+        if message.channel == "email":
+            assert message.recipient.partition("@")[2] in {
+                "example.com",
+                "example.org",
+                "example.net",
+            }
+        if message.channel == "sms":
+            assert message.recipient[-7:-2] == "55501"
+
+
+def test_senders_are_in_every_state_and_their_counters_agree_with_what_was_handed_over(demo):
+    now = demo
+    senders = {sender.name: sender for sender in Sender.objects.prefetch_related("windows")}
+
+    kinds = {name: shown_state_of(sender, now=now).kind for name, sender in senders.items()}
+
+    assert kinds["demo-esp-2"] == kinds["demo-on-call"] == SenderKind.BENCHED
+    assert kinds["demo-mail-3"] == SenderKind.RECOVERING
+    assert kinds["demo-mail-old"] == SenderKind.SWITCHED_OFF
+    assert {each["name"] for each in SENDERS} <= senders.keys()
+    for window in SenderWindow.objects.filter(sender__isnull=False).select_related("sender"):
+        charged = Attempt.objects.filter(
+            sender=window.sender, started_at__gte=window.started_at
+        ).exclude(outcome="sender")
+        assert window.used == charged.count(), window
+        limit = window.sender.limits().get(window.window)
+        assert limit is None or window.used <= limit
+        assert window.started_at == window.sender.window_start(window.window, window.started_at)
+    for window in SenderWindow.objects.filter(group__isnull=False).select_related("group"):
+        charged = Attempt.objects.filter(
+            sender__group=window.group, started_at__gte=window.started_at
+        ).exclude(outcome="sender")
+        assert window.used == charged.count()
+    benched = senders["demo-esp-2"]
+    last = Attempt.objects.filter(sender=benched).order_by("started_at").last()
+    assert (last.outcome, last.finished_at) == ("sender", benched.last_failure_at)
+    assert state_of(senders["demo-mail-1"], now=now) is State.WORKING
+
+
+def test_decisions_and_feedback_agree_with_what_happened(demo):
+    for attempt in Attempt.objects.select_related("sender"):
+        assert attempt.decision["chosen"] == attempt.sender.name
+        names = [one["sender"] for one in attempt.decision["candidates"]]
+        assert attempt.sender.name in names
+        assert not set(names) & set(attempt.decision["excluded"])
+    for news in FeedbackEvent.objects.select_related("message").order_by("?")[:100]:
+        taken = Attempt.objects.filter(message=news.message, sender=news.sender)
+        assert taken.filter(finished_at__lte=news.at).exists()
+        assert news.created_at >= news.at
+    after = Attempt.objects.filter(message__channel="email").values_list(
+        "message__recipient", "started_at"
+    )
+    gone = dict(Suppression.objects.values_list("address", "created_at"))
+    assert all(at <= gone[address] for address, at in after if address in gone)
+    twice = Suppression.objects.values("address").annotate(n=Count("pk")).filter(n__gt=1)
+    assert not twice
+
+
+def test_nothing_is_due_and_nothing_is_called(demo):
+    now = demo
+
+    # What waits looks again by itself later, or is decided without being sent.
+    assert not Message.objects.filter(status="sending").exists()
+    assert not Message.objects.filter(
+        status="pending", due_at__lte=now - timedelta(seconds=5)
+    ).exists()
+    assert not Message.objects.filter(status="unknown", policy="at_least_once").exists()
+    assert not WebhookDelivery.objects.filter(state__in=["pending", "delivering"]).exists()
+    assert not Message.objects.filter(created_at__gt=now).exists()
+    assert not Message.objects.filter(finished_at__lt=F("created_at")).exists()
+    addresses = {
+        str(sender.options | sender.open_credentials())
+        for sender in Sender.objects.exclude(adapter__startswith="simulator")
+    }
+    assert all("127.0.0.1" in address for address in addresses)
+
+
+def test_the_same_seed_draws_the_same_words(demo):
+    subjects = Counter(message.content.get("subject") for message in Message.objects.all())
+
+    assert Application.objects.filter(name="Web shop").exists()
+    assert not any("%NAME%" in subject for subject in subjects if subject)
+    assert not any("%ADDRESS%" in str(message.content) for message in Message.objects.all())
+
+
+@pytest.mark.django_db
+def test_its_senders_lead_to_the_mailbox_of_make_run_and_follow_it():
+    local = make_sender(name="local-mailbox", adapter="smtp", options=_at_port(2525))
+
+    call_command("generate_demo_data", messages=500, days=1)
+    before = Sender.objects.get(name="demo-mail-1").options
+    Sender.objects.filter(pk=local.pk).update(options=_at_port(2626))
+    follow_local_senders()
+
+    assert before == _at_port(2525)
+    assert Sender.objects.get(name="demo-mail-1").options == _at_port(2626)
+    assert Sender.objects.get(name="demo-esp").options["api_url"] == "http://127.0.0.1:9"
+
+
+def _at_port(port):
+    return {"host": "127.0.0.1", "port": port, "security": "none"}
+
+
+@pytest.mark.django_db
+def test_a_failed_one_that_is_sent_again_succeeds_where_a_sender_works(adapter):
+    call_command("generate_demo_data", messages=500, days=3, language="zh-hans")
+    make_sender(name="works", priority=100)
+    failed = Message.objects.filter(status="failed", channel="email", reason="blocked").first()
+    now = timezone.now()
+
+    resending.resend(message=failed, now=now)
+    delivery.drain(channel="email", lane=failed.lane, clock=lambda: now)
+
+    failed.refresh_from_db()
+    assert (failed.status, failed.sender.name) == ("success", "works")
+    assert Application.objects.filter(name="网上商城").exists()
+    assert not ApiKey.objects.filter(secret_hash="").exists()
+
+
+@pytest.mark.django_db
+def test_it_refuses_where_somebody_works_already():
+    make_message(application=Application.objects.create(name="payments"))
+
+    with pytest.raises(
+        CommandError, match=r"messages of the application payments.*--into-existing"
+    ):
+        call_command("generate_demo_data", messages=500)
+
+    assert not Sender.objects.exists()
+
+
+@pytest.mark.django_db
+def test_it_refuses_where_a_sender_leads_to_people():
+    make_sender(name="company-mail", options={"host": "smtp.example.com"})
+
+    with pytest.raises(CommandError, match="the sender company-mail"):
+        call_command("generate_demo_data", messages=500)
+
+
+@pytest.mark.django_db
+def test_beside_real_data_nothing_is_left_that_a_worker_could_send(capsys):
+    mine = make_message(application=Application.objects.create(name="payments"))
+
+    call_command("generate_demo_data", messages=500, days=2, into_existing=True)
+
+    others = Message.objects.exclude(pk=mine.pk)
+    assert others.count() == 500
+    assert not others.exclude(status__in=FINAL).exists()
+    with pytest.raises(CommandError, match="demo data here already"):
+        call_command("generate_demo_data", messages=500, into_existing=True)
+
+
+@pytest.mark.parametrize("wrong", [{"messages": 10}, {"days": 0}])
+def test_sizes_that_make_no_sense_are_refused(wrong):
+    with pytest.raises(CommandError, match="must be from"):
+        call_command("generate_demo_data", **wrong)
+
+
+def test_an_id_of_the_past_sorts_by_its_moment():
+    from core.ids import uuid7_at
+
+    early, late = uuid7_at(1_700_000_000.001, 2**62 - 1), uuid7_at(1_700_000_000.0013, 0)
+
+    assert early < late
+    assert isinstance(early, UUID)
+    assert early.version == 7
