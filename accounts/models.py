@@ -184,6 +184,7 @@ class Scope(models.TextChoices):
     SUPPRESSIONS_READ = "suppressions:read", _("read the suppression list")
     SUPPRESSIONS_WRITE = "suppressions:write", _("add to and remove from the suppression list")
     SENDERS_READ = "senders:read", _("read how senders do")
+    STATISTICS_READ = "statistics:read", _("read statistics")
 
 
 def validate_scopes(value: object) -> None:

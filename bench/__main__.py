@@ -58,6 +58,7 @@ PARTS = {
     "latency": "From the request to the sink, and `high` while `bulk` drains.",
     "peers": "The bulk lane against django-post_office.",
     "memory": "What processes hold after load.",
+    "rollups": "What statistics of thirty days cost, and counting an hour again.",
     "growth": "Ten million rows against ten thousand: minutes, some 24 GB, so only when asked for.",
     "admin": "Every page of the admin over a million messages; only when asked for.",
 }
@@ -120,7 +121,7 @@ def _measure(stage: Stage, options: argparse.Namespace) -> Iterator[Figure | Bou
 
     # The environment is the stage's, so nothing of Django may be loaded before it is set.
     django.setup()
-    from bench import accept, admin, batch, deliver, growth, latency, memory, slow
+    from bench import accept, admin, batch, deliver, growth, latency, memory, rollups, slow
     from bench.peers import post_office
 
     effort: Effort = options.effort
@@ -135,6 +136,7 @@ def _measure(stage: Stage, options: argparse.Namespace) -> Iterator[Figure | Bou
         ),
         "peers": lambda: post_office.measure(stage, rounds=rounds, count=effort.messages),
         "memory": lambda: memory.measure(stage, seconds=seconds, hours=options.hours),
+        "rollups": lambda: list(rollups.measure(stage, rounds=rounds)),
         # Its rounds are short, so that more of them cost little and a stumble counts less.
         "growth": lambda: growth.measure(stage, rounds=3 * rounds, rows=effort.rows),
         "admin": lambda: admin.measure(stage, rounds=rounds, rows=effort.admin_rows),

@@ -12,14 +12,13 @@ from django.utils.dateparse import parse_datetime
 
 from core.addresses import InvalidAddress
 from core.recipients import parse_recipient
+from core.spreadsheets import FORMULA, csv_line
 from core.vocabulary import Channel
 from messaging.models import Suppression
 from messaging.suppressions import Entry
 
 COLUMNS = ("address", "reason", "note", "expires_at")
 EXPORTED = ("address", "reason", "note", "expires_at", "source", "created_at", "holds_for")
-# What spreadsheets take for the beginning of a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +129,9 @@ def _moment(text: str) -> datetime | None:
 def write_csv(rows: Iterable[Suppression]) -> Iterator[str]:
     """Line by line. What a spreadsheet would take for a formula begins with an apostrophe, which
     `parse_csv` takes away again."""
-    yield _line(EXPORTED)
+    yield csv_line(EXPORTED)
     for row in rows:
-        yield _line(
+        yield csv_line(
             [
                 row.address,
                 row.reason,
@@ -145,11 +144,5 @@ def write_csv(rows: Iterable[Suppression]) -> Iterator[str]:
         )
 
 
-def _line(cells: Iterable[str]) -> str:
-    line = io.StringIO()
-    csv.writer(line).writerow([f"'{c}" if c.startswith(_FORMULA) else c for c in cells])
-    return line.getvalue()
-
-
 def _plain(cell: str) -> str:
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(_FORMULA) else cell
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA) else cell

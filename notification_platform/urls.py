@@ -61,6 +61,7 @@ urlpatterns = [
     path("api/v1/", include("messaging.urls")),
     path("api/v1/", include("accounts.urls")),
     path("api/v1/", include("templates_app.urls")),
+    path("api/v1/", include("reporting.urls")),
     # Of the senders' providers.
     path("hooks/", include("messaging.webhooks.urls")),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),

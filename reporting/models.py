@@ -17,6 +17,16 @@ LATENCY_COLUMNS = tuple(f"took_{number}" for number in range(len(LATENCY_BOUNDS)
 MEASURES = ("accepted", *Status.values, *Feedback.values, "latency_ms", *LATENCY_COLUMNS)
 
 
+class Dimension(models.TextChoices):
+    """What tells messages apart. The names are public API."""
+
+    CHANNEL = "channel", _("channel")
+    APPLICATION = "application", _("application")
+    TEMPLATE = "template", _("template")
+    SENDER = "sender", _("sender")
+    REASON = "reason", _("reason")
+
+
 def _reference(to: type[models.Model], words: Any, **options: Any) -> Any:
     """Without a constraint: what was counted stays true when what it names is gone."""
     return models.ForeignKey(
@@ -88,8 +98,6 @@ class Counts(models.Model):
     `accepted` have that status or feedback now."""
 
     hour = models.DateTimeField(_("hour"))
-    application = _reference(Application, _("application"))
-    channel = models.CharField(_("channel"), max_length=20, choices=Channel)
     is_test = models.BooleanField(_("test"))
 
     accepted = models.PositiveIntegerField(_("accepted"))
@@ -107,18 +115,25 @@ for _name in (*Status.values, *Feedback.values, *LATENCY_COLUMNS):
     Counts.add_to_class(_name, models.PositiveIntegerField())
 
 
-class HourlyTotal(Counts):
-    """The few rows of which most questions are answered."""
+class HourlyCount(Counts):
+    """All messages of the hour once for each dimension, told apart by it alone: few rows, of which
+    every question is answered that is about one dimension or none."""
+
+    dimension = models.CharField(_("dimension"), max_length=11, choices=Dimension)
+    # As text: an id, a channel, a reason; empty where a message has none.
+    value = models.CharField(_("value"), max_length=20, blank=True)
 
     class Meta:
-        verbose_name = _("hourly total")
-        verbose_name_plural = _("hourly totals")
-        indexes = [models.Index(name="hourly_total_by_hour", fields=["hour"])]
+        verbose_name = _("hourly count")
+        verbose_name_plural = _("hourly counts")
+        indexes = [models.Index(name="hourly_count_by_hour", fields=["dimension", "hour"])]
 
 
 class HourlyDetail(Counts):
-    """The same messages, told apart by everything that can be asked for."""
+    """The messages told apart by all dimensions at once, for whatever is about several."""
 
+    application = _reference(Application, _("application"))
+    channel = models.CharField(_("channel"), max_length=20, choices=Channel)
     template = _reference(Template, _("template"), null=True)
     sender = _reference(Sender, _("sender"), null=True)
     reason = models.CharField(_("reason"), max_length=20, choices=Reason, blank=True)
@@ -126,7 +141,11 @@ class HourlyDetail(Counts):
     class Meta:
         verbose_name = _("hourly detail")
         verbose_name_plural = _("hourly details")
-        indexes = [models.Index(name="hourly_detail_by_hour", fields=["hour"])]
+        indexes = [
+            models.Index(name="hourly_detail_by_hour", fields=["hour"]),
+            # Serves the API, where everybody asks for its own.
+            models.Index(name="hourly_detail_of_application", fields=["application", "hour"]),
+        ]
 
 
 class Worker(models.Model):

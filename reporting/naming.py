@@ -1,41 +1,16 @@
-"""What numbers are told apart by, and what people call each."""
+"""What people call the values of a dimension."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Application
 from core.vocabulary import Channel
-from messaging.models import Feedback, Reason, Sender, Status
+from messaging.models import Reason, Sender
+from reporting.models import Dimension
 from templates_app.models import Template
-
-
-class GroupBy(StrEnum):
-    STATUS = "status"
-    CHANNEL = "channel"
-    APPLICATION = "application"
-    TEMPLATE = "template"
-    SENDER = "sender"
-    REASON = "reason"
-    FEEDBACK = "feedback"
-
-
-# These are columns of every row, one for each value.
-COLUMNS: dict[GroupBy | None, type[Status] | type[Feedback]] = {
-    GroupBy.STATUS: Status,
-    GroupBy.FEEDBACK: Feedback,
-}
-# These tell rows apart.
-FIELDS = {
-    GroupBy.CHANNEL: "channel",
-    GroupBy.APPLICATION: "application_id",
-    GroupBy.TEMPLATE: "template_id",
-    GroupBy.SENDER: "sender_id",
-    GroupBy.REASON: "reason",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +24,26 @@ class Named:
     id: int | None = None
 
 
-def namer(group_by: GroupBy) -> Callable[[Any], Named]:
-    """Of what stands in the field of `group_by`. Asks for the names once."""
-    if group_by is GroupBy.CHANNEL:
+def namer(dimension: Dimension) -> Callable[[Any], Named]:
+    """Of its value, as a row of either kind has it. Asks for the names once."""
+    if dimension is Dimension.CHANNEL:
         return lambda value: Named(value, _label(Channel, value))
-    if group_by is GroupBy.REASON:
+    if dimension is Dimension.REASON:
         return lambda value: Named(value, _label(Reason, value))
-    known = {None: Named("", str(_NONE[group_by]))} | _known(group_by)
-    return lambda value: known.get(value) or Named(str(value), str(value), value)
+    known = {"": Named("", str(_NONE[dimension]))}
+    known |= {str(pk): named for pk, named in _known(dimension)}
+
+    def name(value: Any) -> Named:
+        text = "" if value is None else str(value)
+        return known.get(text) or Named(text, text, int(text))
+
+    return name
 
 
 _NONE = {
-    GroupBy.APPLICATION: _("no application"),
-    GroupBy.TEMPLATE: _("without a template"),
-    GroupBy.SENDER: _("no sender yet"),
+    Dimension.APPLICATION: _("no application"),
+    Dimension.TEMPLATE: _("without a template"),
+    Dimension.SENDER: _("no sender yet"),
 }
 
 
@@ -70,15 +51,14 @@ def _label(choices: Any, value: str) -> str:
     return str(choices(value).label) if value in choices.values else value
 
 
-def _known(group_by: GroupBy) -> dict[int | None, Named]:
-    if group_by is GroupBy.APPLICATION:
-        applications = Application.objects.values_list("pk", "name")
-        return {pk: Named(str(pk), name, pk) for pk, name in applications}
-    if group_by is GroupBy.SENDER:
-        senders = Sender.objects.order_by().values_list("pk", "name")
-        return {pk: Named(name, name, pk) for pk, name in senders}
-    first: dict[str, Named] = {}
-    known: dict[int | None, Named] = {}
-    for pk, code in Template.objects.order_by("pk").values_list("pk", "code"):
-        known[pk] = first.setdefault(code, Named(code, code, pk))
-    return known
+def _known(dimension: Dimension) -> Iterator[tuple[int, Named]]:
+    if dimension is Dimension.APPLICATION:
+        for pk, name in Application.objects.values_list("pk", "name"):
+            yield pk, Named(str(pk), name, pk)
+    elif dimension is Dimension.SENDER:
+        for pk, name in Sender.objects.order_by().values_list("pk", "name"):
+            yield pk, Named(name, name, pk)
+    else:
+        first: dict[str, Named] = {}
+        for pk, code in Template.objects.order_by("pk").values_list("pk", "code"):
+            yield pk, first.setdefault(code, Named(code, code, pk))

@@ -8,19 +8,45 @@ and feedback that it has now. A time that is no full hour means the hour that it
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from enum import StrEnum
 from typing import Any
 
 from django.db.models import QuerySet, Sum
 
 from messaging.models import Feedback, Status
 from reporting.latency import Latency, read_histogram
-from reporting.models import LATENCY_COLUMNS, MEASURES, Hour, HourlyDetail, HourlyTotal, Progress
-from reporting.naming import COLUMNS, FIELDS, GroupBy, Named, namer
+from reporting.models import (
+    LATENCY_COLUMNS,
+    MEASURES,
+    Dimension,
+    Hour,
+    HourlyCount,
+    HourlyDetail,
+    Progress,
+)
+from reporting.naming import Named, namer
+from reporting.rollups import COLUMNS
 from reporting.steps import Interval, Period, Steps
 from templates_app.models import Template
 
-# These are told apart in the details only.
-_DETAILS = (GroupBy.TEMPLATE, GroupBy.SENDER, GroupBy.REASON)
+
+class GroupBy(StrEnum):
+    """A dimension, or what every row has a column for each value of."""
+
+    STATUS = "status"
+    FEEDBACK = "feedback"
+    CHANNEL = "channel"
+    APPLICATION = "application"
+    TEMPLATE = "template"
+    SENDER = "sender"
+    REASON = "reason"
+
+    @property
+    def dimension(self) -> Dimension | None:
+        return Dimension(self.value) if self.value in Dimension.values else None
+
+
+_CHOICES = {GroupBy.STATUS: Status, GroupBy.FEEDBACK: Feedback}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +59,20 @@ class Filters:
     template: str = ""
     sender_id: int | None = None
     is_test: bool | None = False
+
+    def values(self) -> dict[Dimension, list[Any]]:
+        """What each dimension that is narrowed may be."""
+        found: dict[Dimension, list[Any]] = {}
+        if self.application_id is not None:
+            found[Dimension.APPLICATION] = [self.application_id]
+        if self.channel:
+            found[Dimension.CHANNEL] = [self.channel]
+        if self.template:
+            of_code = Template.objects.filter(code=self.template)
+            found[Dimension.TEMPLATE] = list(of_code.values_list("pk", flat=True))
+        if self.sender_id is not None:
+            found[Dimension.SENDER] = [self.sender_id]
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +141,9 @@ def freshness(period: Period) -> Freshness:
 
 def summary(filters: Filters, since: datetime, until: datetime) -> Summary:
     period = Period.around(since, until)
-    rows = _rows(filters, period)
+    rows = _rows(filters, period).of
     sums = rows.aggregate(**{name: Sum(name, default=0) for name in MEASURES})
-    reasons = top(GroupBy.REASON, filters, since, until, limit=None)
+    reasons = top(Dimension.REASON, filters, since, until, limit=None)
     histogram = [sums[column] for column in LATENCY_COLUMNS]
     return Summary(
         period=period,
@@ -128,44 +168,51 @@ def timeseries(
     counts for the day in which it begins."""
     period = Period.around(since, until)
     steps = Steps.of(period, interval, time_zone)
-    rows = steps.of_rows(_rows(filters, period, needs_detail=group_by in _DETAILS))
-    if group_by in COLUMNS:
-        series = _by_column(rows, steps, COLUMNS[group_by])
+    dimension = group_by.dimension if group_by else None
+    rows = _rows(filters, period, apart_by=dimension)
+    if group_by in _CHOICES:
+        series = _by_column(rows, steps, _CHOICES[group_by])
+    elif dimension:
+        series = _by_dimension(rows, steps, dimension)
     else:
-        series = _by_field(rows, steps, group_by)
+        series = [_ungrouped(rows, steps)]
     return TimeSeries(period, steps.starts, series)
 
 
-def _by_column(rows: QuerySet[Any], steps: Steps, choices: Any) -> list[Series]:
+def _by_column(rows: "_Rows", steps: Steps, choices: Any) -> list[Series]:
     series = [
         Series(Named(value, str(label)), [0] * len(steps.starts))
         for value, label in choices.choices
     ]
     sums = {f"sum_{value}": Sum(value) for value in choices.values}
-    for step, *counts in rows.values_list("step").annotate(**sums):
+    for step, *counts in steps.of_rows(rows.of).values_list("step").annotate(**sums):
         for one, count in zip(series, counts, strict=True):
             one.counts[steps.places[step]] = count
     return series
 
 
-def _by_field(rows: QuerySet[Any], steps: Steps, group_by: GroupBy | None) -> list[Series]:
-    measure = _measure(group_by)
-    fields = [FIELDS[group_by]] if group_by else []
-    named = namer(group_by) if group_by else None
+def _ungrouped(rows: "_Rows", steps: Steps) -> Series:
+    counts = [0] * len(steps.starts)
+    found = steps.of_rows(rows.of).values_list("step").annotate(count=Sum("accepted"))
+    for step, count in found:
+        counts[steps.places[step]] = count
+    return Series(Named("", ""), counts)
+
+
+def _by_dimension(rows: "_Rows", steps: Steps, dimension: Dimension) -> list[Series]:
+    measure, named = _measure(dimension), namer(dimension)
     counts: dict[Named, list[int]] = defaultdict(lambda: [0] * len(steps.starts))
-    if named is None:
-        counts[Named("", "")] = [0] * len(steps.starts)
-    found = rows.filter(**{f"{measure}__gt": 0}).values_list("step", *fields)
-    for step, *value, count in found.annotate(count=Sum(measure)):
-        one = named(value[0]) if named else Named("", "")
+    found = steps.of_rows(rows.of.filter(**{f"{measure}__gt": 0}))
+    found = found.values_list("step", rows.column).annotate(count=Sum(measure))
+    for step, value, count in found:
         # Several templates have the same code.
-        counts[one][steps.places[step]] += count
+        counts[named(value)][steps.places[step]] += count
     series = [Series(one, each) for one, each in counts.items()]
     return sorted(series, key=lambda one: (-one.total, one.named.key))
 
 
 def top(
-    dimension: GroupBy,
+    dimension: Dimension,
     filters: Filters,
     since: datetime,
     until: datetime,
@@ -173,10 +220,9 @@ def top(
     limit: int | None = 10,
 ) -> list[Top]:
     """The most frequent applications, channels, templates, senders, or reasons of failures."""
-    rows = _rows(filters, Period.around(since, until), needs_detail=dimension in _DETAILS)
-    measure = _measure(dimension)
-    found = rows.filter(**{f"{measure}__gt": 0}).values_list(FIELDS[dimension])
-    named = namer(dimension)
+    rows = _rows(filters, Period.around(since, until), apart_by=dimension)
+    measure, named = _measure(dimension), namer(dimension)
+    found = rows.of.filter(**{f"{measure}__gt": 0}).values_list(rows.column)
     sums: dict[Named, list[int]] = defaultdict(lambda: [0, 0, 0])
     for value, *counts in found.annotate(a=Sum("accepted"), s=Sum("success"), f=Sum("failed")):
         one = named(value)
@@ -185,24 +231,30 @@ def top(
     return sorted(ranked, key=lambda one: (-getattr(one, measure), one.named.key))[:limit]
 
 
-def _measure(group_by: GroupBy | None) -> str:
-    return "failed" if group_by is GroupBy.REASON else "accepted"
+def _measure(dimension: Dimension) -> str:
+    return "failed" if dimension is Dimension.REASON else "accepted"
 
 
-def _rows(filters: Filters, period: Period, *, needs_detail: bool = False) -> QuerySet[Any]:
-    is_detailed = needs_detail or filters.template or filters.sender_id is not None
-    model = HourlyDetail if is_detailed else HourlyTotal
-    rows: QuerySet[Any] = model._meta.default_manager.filter(  # type: ignore[union-attr]
-        hour__gte=period.since, hour__lt=period.until
-    )
-    exact = {
-        "application_id": filters.application_id,
-        "channel": filters.channel or None,
-        "sender_id": filters.sender_id,
-        "is_test": filters.is_test,
-    }
-    rows = rows.filter(**{name: value for name, value in exact.items() if value is not None})
-    if filters.template:
-        of_code = Template.objects.filter(code=filters.template).values_list("pk", flat=True)
-        rows = rows.filter(template_id__in=list(of_code))
-    return rows
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The fewest that answer a question. `column` tells apart what it is about."""
+
+    of: QuerySet[Any]
+    column: str
+
+
+def _rows(filters: Filters, period: Period, *, apart_by: Dimension | None = None) -> _Rows:
+    wanted = filters.values()
+    dimensions = {*wanted, *([apart_by] if apart_by else [])}
+    within: dict[str, Any] = {"hour__gte": period.since, "hour__lt": period.until}
+    if filters.is_test is not None:
+        within["is_test"] = filters.is_test
+    if len(dimensions) > 1:
+        within |= {f"{COLUMNS[each]}__in": values for each, values in wanted.items()}
+        column = COLUMNS[apart_by] if apart_by else ""
+        return _Rows(HourlyDetail.objects.filter(**within), column)
+    # Every dimension has all messages; channels have the fewest rows.
+    within["dimension"] = next(iter(dimensions), Dimension.CHANNEL)
+    for values in wanted.values():
+        within["value__in"] = [str(value) for value in values]
+    return _Rows(HourlyCount.objects.filter(**within), "value")

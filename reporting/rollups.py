@@ -14,13 +14,19 @@ from messaging.channels.simulator import NAMES
 from messaging.metrics import LATENCY_BOUNDS
 from messaging.models import Feedback, Message, Status
 from messaging.search import CLOCK_SKEW
-from reporting.models import LATENCY_COLUMNS, MEASURES, Hour, HourlyDetail, HourlyTotal
+from reporting.models import LATENCY_COLUMNS, MEASURES, Dimension, Hour, HourlyCount, HourlyDetail
 
 HOUR = timedelta(hours=1)
 T = TypeVar("T")
 
-_SHARED = ("application_id", "channel", "is_test")
-_DETAILED = (*_SHARED, "template_id", "sender_id", "reason")
+# The columns of `HourlyDetail` by which messages are told apart.
+COLUMNS = {
+    Dimension.CHANNEL: "channel",
+    Dimension.APPLICATION: "application_id",
+    Dimension.TEMPLATE: "template_id",
+    Dimension.SENDER: "sender_id",
+    Dimension.REASON: "reason",
+}
 # How long a message took is counted from when it was to go; clocks that disagree count as nothing.
 _TOOK = {
     "postgresql": "date_part('epoch', finished_at - COALESCE(send_at, message.created_at)) * 1000",
@@ -54,10 +60,9 @@ _COUNT = """
     GROUP BY {detailed}
 """
 _ADD_UP = """
-    INSERT INTO reporting_hourlytotal (hour, {dimensions}, {measures})
-    SELECT hour, {dimensions}, {sums}
+    SELECT hour, is_test, '{dimension}', COALESCE(CAST({column} AS varchar(20)), ''), {sums}
     FROM reporting_hourlydetail WHERE hour = %s
-    GROUP BY hour, {dimensions}
+    GROUP BY hour, is_test, {column}
 """
 
 
@@ -93,44 +98,44 @@ def recount(hour: datetime, *, now: datetime) -> None:
     with transaction.atomic():
         Hour.objects.bulk_create([Hour(began_at=hour)], ignore_conflicts=True)
         row = Hour.objects.select_for_update().get(began_at=hour)
-        for model in (HourlyTotal, HourlyDetail):
+        for model in (HourlyCount, HourlyDetail):
             model.objects.filter(hour=hour).delete()
-        _insert(hour)
+        _count(hour)
+        add_up(hour)
         # What is with a sender comes back without a trace, if it is not handed over.
-        moves_on = HourlyTotal.objects.filter(hour=hour, sending__gt=0).exists()
+        moves_on = HourlyDetail.objects.filter(hour=hour, sending__gt=0).exists()
         row.dirty_since = now if moves_on else None
         row.counted_at = now
         row.save(update_fields=["dirty_since", "counted_at"])
 
 
-def _insert(hour: datetime) -> None:
+def _count(hour: datetime) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_count_sql(), _count_values(hour))
+
+
+def _count_values(hour: datetime) -> list[Any]:
     pk: Any = Message._meta.pk
     ids = (lowest_uuid7(hour - CLOCK_SKEW), lowest_uuid7(hour + HOUR + CLOCK_SKEW))
     began, ended = _adapted(hour), _adapted(hour + HOUR)
     bounds = [pk.get_db_prep_value(id_, connection) for id_ in ids]
-    count, add_up = _statements()
-    with connection.cursor() as cursor:
-        cursor.execute(count, [began, *sorted(NAMES), *bounds, began, ended])
-        cursor.execute(add_up, [began])
+    return [began, *sorted(NAMES), *bounds, began, ended]
 
 
 def _adapted(moment: datetime) -> Any:
     return Message._meta.get_field("created_at").get_db_prep_value(moment, connection)
 
 
-def _statements() -> tuple[str, str]:
+def _count_sql() -> str:
     vendor = connection.vendor
     one_by_one = _ONE_BY_ONE.format(
-        simulators=", ".join(["%s"] * len(NAMES)),
-        larger=_LARGER[vendor],
-        took=_TOOK[vendor],
+        simulators=", ".join(["%s"] * len(NAMES)), larger=_LARGER[vendor], took=_TOOK[vendor]
     )
     cases = [
         f"WHEN ms <= {int(bound * 1000)} THEN {place}" for place, bound in enumerate(LATENCY_BOUNDS)
     ]
     cases = ["WHEN ms IS NULL THEN NULL", *cases, f"ELSE {len(LATENCY_BOUNDS)}"]
-    detailed = ", ".join(_DETAILED)
-    by_bucket = _BY_BUCKET.format(detailed=detailed, cases=" ".join(cases), one_by_one=one_by_one)
+    detailed = ", ".join(["is_test", *COLUMNS.values()])
     sums = [
         "SUM(messages)",
         *(_sum_where(f"status = '{status}'") for status in Status.values),
@@ -138,17 +143,28 @@ def _statements() -> tuple[str, str]:
         "COALESCE(SUM(ms), 0)",
         *(_sum_where(f"bucket = {place}") for place in range(len(LATENCY_COLUMNS))),
     ]
-    measures = ", ".join(MEASURES)
-    count = _COUNT.format(
-        detailed=detailed, measures=measures, sums=", ".join(sums), by_bucket=by_bucket
+    return _COUNT.format(
+        detailed=detailed,
+        measures=", ".join(MEASURES),
+        sums=", ".join(sums),
+        by_bucket=_BY_BUCKET.format(
+            detailed=detailed, cases=" ".join(cases), one_by_one=one_by_one
+        ),
     )
-    add_up = _ADD_UP.format(
-        dimensions=", ".join(_SHARED),
-        measures=measures,
-        sums=", ".join(f"SUM({measure})" for measure in MEASURES),
-    )
-    return count, add_up
 
 
 def _sum_where(condition: str) -> str:
     return f"COALESCE(SUM(messages) FILTER (WHERE {condition}), 0)"
+
+
+def add_up(hour: datetime) -> None:
+    """The few rows of the hour from the many."""
+    sums = ", ".join(f"SUM({measure})" for measure in MEASURES)
+    each = [
+        _ADD_UP.format(dimension=dimension.value, column=column, sums=sums)
+        for dimension, column in COLUMNS.items()
+    ]
+    measures = ", ".join(MEASURES)
+    into = f"INSERT INTO reporting_hourlycount (hour, is_test, dimension, value, {measures}) "
+    with connection.cursor() as cursor:
+        cursor.execute(into + " UNION ALL ".join(each), [_adapted(hour)] * len(each))

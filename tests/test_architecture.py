@@ -42,6 +42,8 @@ ACCESS: dict[str, dict[str, str | None]] = {
     "api/v1/messages/<uuid:pk>": {"get": Scope.MESSAGES_READ},
     "api/v1/senders": {"get": Scope.SENDERS_READ},
     "api/v1/senders/<slug:name>": {"get": Scope.SENDERS_READ},
+    "api/v1/statistics/summary": {"get": Scope.STATISTICS_READ},
+    "api/v1/statistics/timeseries": {"get": Scope.STATISTICS_READ},
     "api/v1/suppressions": {"get": Scope.SUPPRESSIONS_READ, "post": Scope.SUPPRESSIONS_WRITE},
     "api/v1/suppressions/import": {"post": Scope.SUPPRESSIONS_WRITE},
     "api/v1/suppressions/export": {"get": Scope.SUPPRESSIONS_READ},

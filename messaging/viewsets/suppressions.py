@@ -19,6 +19,7 @@ from core.parsing import StrictJSONParser
 from core.problems import ProblemError
 from core.queries import read_query
 from core.schema import body_example
+from core.spreadsheets import CsvRenderer
 from messaging import suppressions
 from messaging.models import Suppression
 from messaging.serializers.suppressions import (
@@ -61,14 +62,6 @@ class CsvParser(BaseParser):
                 errors=(FieldError("", "unstorable_character", "It holds a NUL character."),),
             )
         return CsvText(text)
-
-
-class CsvRenderer(JSONRenderer):
-    """Lets callers ask for `text/csv`. The list is written past it; what it renders are problems,
-    which are JSON under a type of their own."""
-
-    media_type = "text/csv"
-    format = "csv"
 
 
 class SuppressionViewSet(mixins.ListModelMixin, GenericViewSet[Suppression]):

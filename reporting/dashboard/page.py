@@ -100,9 +100,9 @@ def _series(period: Period, filters: Filters) -> dict[str, Any]:
             for bucket, end in zip(told.buckets, ends, strict=True)
         ],
         "datasets": [
-            {"status": each.key, "label": each.name, "values": each.counts}
+            {"status": each.named.key, "label": each.named.name, "values": each.counts}
             for each in told.series
-            if each.total or each.key in (Status.SUCCESS, Status.FAILED)
+            if each.total or each.named.key in (Status.SUCCESS, Status.FAILED)
         ],
     }
 

@@ -61,10 +61,10 @@ def shares(tops: list[Top], period: Period, filter_name: str) -> list[dict[str, 
 
 
 def _share(top: Top, period: Period, filter_name: str, *, longest: int) -> dict[str, Any]:
-    value = top.id if top.id is not None else top.key
+    value = top.named.key
     filters = {filter_name: value}
     return {
-        "label": top.name or gettext("without"),
+        "label": top.named.name,
         "accepted": number(top.accepted),
         "failed": number(top.failed),
         "failed_share": share(top.failed, top.accepted) if top.failed else "",

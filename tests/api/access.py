@@ -10,7 +10,8 @@ from typing import Any
 from django.utils import timezone
 
 from accounts.models import ApiKey
-from messaging.models import Attachment, Message, Status, WebhookEndpoint
+from messaging.models import Attachment, Message, Sender, Status, WebhookEndpoint
+from reporting import rollups
 from templates_app.models import Template
 from tests.factories import (
     make_batch,
@@ -138,6 +139,18 @@ def listing(path: str, make: Callable[[ApiKey], Any]) -> Maker:
         return Asked(path, None, UNSEEN, f"mark-of-{key.pk}")
 
     return listed
+
+
+def counted(path: str) -> Maker:
+    """Statistics; of their own, everybody sees who sent it."""
+
+    def make(key: ApiKey) -> Asked:
+        name = sender(key).name
+        row = message(key, sender=Sender.objects.get(name=name))
+        rollups.recount(rollups.floor_hour(row.created_at), now=row.created_at)
+        return Asked(path, None, *((UNSEEN, name) if "group_by" in path else (NOTHING,)))
+
+    return make
 
 
 def send_by_template(key: ApiKey) -> Asked:
@@ -293,6 +306,8 @@ ROUTES: dict[str, dict[str, Maker]] = {
     },
     "senders": {"get": listing("senders", sender)},
     "senders/<slug:name>": {"get": one_sender},
+    "statistics/summary": {"get": counted("statistics/summary")},
+    "statistics/timeseries": {"get": counted("statistics/timeseries?group_by=sender")},
 }
 # Who asks here has no token yet; `tests/accounts/test_token_api.py` is about it.
 WITHOUT_TOKEN = {"auth/token": {"post"}}

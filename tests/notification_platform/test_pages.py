@@ -155,6 +155,8 @@ def test_every_operation_is_in_the_schema(client):
         "/api/v1/messages/wechat-official/send",
         "/api/v1/senders",
         "/api/v1/senders/{name}",
+        "/api/v1/statistics/summary",
+        "/api/v1/statistics/timeseries",
         "/api/v1/suppressions",
         "/api/v1/suppressions/export",
         "/api/v1/suppressions/import",
