@@ -31,7 +31,7 @@ NAMES = re.findall(
     JSON Key LDAP Mac MailerSend mailersend mailgun Mailgun mailjet Mailjet mailtrap Mailtrap
     mandrill Markdown MiB MJML none OK OpenID ping postal Postmark postmark RAM resend Scaleway
     scaleway Schema Secret Server SHA smtp SMTP sparkpost SparkPost STARTTLS starttls TLS tls
-    Token URL UTC UTF Webhook
+    throttled Token URL UTC UTF Webhook
     """,
 )
 # What the rows of the tests have in them, and their adapter.
