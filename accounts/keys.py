@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, transaction
 from django.db.models import F, Q
+from django.utils.translation import gettext as _
 
 from accounts.limits import COLUMNS, Limits, limits_of
 from accounts.models import ApiKey, Application
@@ -223,9 +224,11 @@ def rotate_key(*, key: ApiKey, overlap: timedelta, now: datetime) -> IssuedKey:
             .get(pk=key.pk)
         )
         if not is_valid(key, now=now):
-            raise DomainError(Code.CONFLICT, f"{key} is not valid any more; issue a new key.")
+            raise DomainError(
+                Code.CONFLICT, _("%(key)s is not valid any more; issue a new key.") % {"key": key}
+            )
         if ApiKey.objects.filter(replaces=key).exists():
-            raise DomainError(Code.CONFLICT, f"{key} was rotated already.")
+            raise DomainError(Code.CONFLICT, _("%(key)s was rotated already.") % {"key": key})
         issued = issue_key(
             application=key.application,
             name=key.name,

@@ -5,6 +5,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 IPAddress = IPv4Address | IPv6Address
 
@@ -14,7 +15,9 @@ def parse_network(text: object) -> IPv4Network | IPv6Network:
     try:
         return ip_network(str(text).strip())
     except ValueError as error:
-        raise ValueError(f"{str(text)[:60]!r} is no network: {error}.") from error
+        raise ValueError(
+            _("%(text)s is no network: %(why)s.") % {"text": repr(str(text)[:60]), "why": error}
+        ) from error
 
 
 def client_address(meta: dict[str, Any]) -> IPAddress | None:

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 
+from django.utils.translation import gettext, gettext_noop
+
 from core.addresses import InvalidAddress, parse_address
 from core.vocabulary import Channel
 
@@ -12,7 +14,7 @@ _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
 # Of channels whose addresses say not themselves what they are.
 _NAMED = re.compile(rf"({'|'.join(each.value for each in PREFIXED)}):(\*|[^\s,]{{1,120}})")
 _DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9-]{1,63}")
-FORMS = (
+FORMS = gettext_noop(
     "Write ann@example.com, @example.com (that domain), *.example.com (those below it), a number "
     "as +8613800138000, or with the channel wechat:zhangsan, wechat_official:…, chat:…, * for all."
 )
@@ -27,11 +29,13 @@ def parse_allowed(text: object) -> str:
         if entry.startswith(prefix):
             if _DOMAIN.fullmatch(entry.removeprefix(prefix)):
                 return entry
-            raise ValueError(f"{text!r} names no domain. {FORMS}")
+            words = gettext("%(text)s names no domain. %(forms)s")
+            raise ValueError(words % {"text": repr(text), "forms": gettext(FORMS)})
     try:
         return parse_address(entry).address
     except InvalidAddress as error:
-        raise ValueError(f"{text!r} is none of the forms. {FORMS}") from error
+        words = gettext("%(text)s is none of the forms. %(forms)s")
+        raise ValueError(words % {"text": repr(text), "forms": gettext(FORMS)}) from error
 
 
 def may_write_to(address: str, allowed: Sequence[str], *, channel: str = Channel.EMAIL) -> bool:

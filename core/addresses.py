@@ -8,6 +8,8 @@ in their ASCII form.
 import re
 from dataclasses import dataclass
 
+from django.utils.translation import gettext as _
+
 LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 NAMED = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]*)>")
@@ -38,11 +40,11 @@ class Address:
 def parse_address(text: str) -> Address:
     """`ann@example.com` or `Ann Lee <ann@example.com>`. Raises `InvalidAddress`."""
     if len(text) > 500:
-        raise InvalidAddress("invalid_address", "It is longer than 500 characters.")
+        raise InvalidAddress("invalid_address", _("It is longer than 500 characters."))
     if CONTROL.search(text):
-        raise InvalidAddress("control_characters", "It holds line breaks or control characters.")
+        raise InvalidAddress("control_characters", _("It holds line breaks or control characters."))
     if ENCODED_WORD.search(text):
-        raise InvalidAddress("invalid_address", "It holds an encoded word (=?…?=).")
+        raise InvalidAddress("invalid_address", _("It holds an encoded word (=?…?=)."))
     text = text.strip(" ")
     named = NAMED.fullmatch(text)
     name = named["name"].strip(" ") if named else ""
@@ -54,24 +56,26 @@ def parse_address(text: str) -> Address:
 def _address(text: str) -> str:
     local, at, domain = text.rpartition("@")
     if not at or not local or not domain:
-        raise InvalidAddress("invalid_address", "It must look like name@example.com.")
+        raise InvalidAddress("invalid_address", _("It must look like name@example.com."))
     if not local.isascii():
-        raise InvalidAddress("invalid_address", "The part before the @ must be ASCII.")
+        raise InvalidAddress("invalid_address", _("The part before the @ must be ASCII."))
     if len(local) > 64 or not LOCAL.fullmatch(local):
         raise InvalidAddress(
             "invalid_address",
-            "The part before the @ is longer than 64 characters or holds characters, spaces or "
-            "quotes that are not taken.",
+            _(
+                "The part before the @ is longer than 64 characters or holds characters, spaces or "
+                "quotes that are not taken."
+            ),
         )
     try:
         domain = domain.encode("idna").decode("ascii").lower()
     except UnicodeError:
-        raise InvalidAddress("invalid_address", "The part after the @ is no domain.") from None
+        raise InvalidAddress("invalid_address", _("The part after the @ is no domain.")) from None
     labels = domain.split(".")
     if len(labels) < 2 and domain != "localhost":
-        raise InvalidAddress("invalid_address", "The part after the @ must be a full domain.")
+        raise InvalidAddress("invalid_address", _("The part after the @ must be a full domain."))
     if len(domain) > 253 or not all(LABEL.fullmatch(label) for label in labels):
-        raise InvalidAddress("invalid_address", "The part after the @ is no domain.")
+        raise InvalidAddress("invalid_address", _("The part after the @ is no domain."))
     if len(local) + 1 + len(domain) > 254:
-        raise InvalidAddress("invalid_address", "It is longer than 254 characters.")
+        raise InvalidAddress("invalid_address", _("It is longer than 254 characters."))
     return f"{local}@{domain}"

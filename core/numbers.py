@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import phonenumbers
+from django.utils.translation import gettext as _
 from phonenumbers import NumberParseException, PhoneNumberType
 
 from core.addresses import CONTROL
@@ -31,18 +32,21 @@ def parse_number(text: str, *, region: str, countries: Sequence[str] | None = No
     """E.164. Numbers without a country are those of `region` (ISO 3166, `CN`); with `countries`
     only theirs are taken. Raises `InvalidNumber`: `invalid_number`, `country_not_allowed`."""
     if len(text) > 40 or CONTROL.search(text):
-        raise InvalidNumber("invalid_number", "It is no telephone number.")
+        raise InvalidNumber("invalid_number", _("It is no telephone number."))
     try:
         number = phonenumbers.parse(text, region)
     except NumberParseException:
         raise InvalidNumber(
             "invalid_number",
-            f"It is no telephone number. Write +8613800138000, or without a country one of "
-            f"{region}.",
+            _(
+                "It is no telephone number. Write +8613800138000, or without a country one of "
+                "%(region)s."
+            )
+            % {"region": region},
         ) from None
     country = phonenumbers.region_code_for_number(number)
     if number.extension or country is None or not phonenumbers.is_valid_number(number):
-        raise InvalidNumber("invalid_number", "No telephone has this number.")
+        raise InvalidNumber("invalid_number", _("No telephone has this number."))
     if kind := _REFUSED.get(phonenumbers.number_type(number)):
         raise InvalidNumber("invalid_number", f"It is {kind}, which gets no SMS.")
     if countries is not None and country not in countries:

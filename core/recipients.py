@@ -2,6 +2,8 @@
 
 import re
 
+from django.utils.translation import gettext, gettext_noop
+
 from core.addresses import InvalidAddress, parse_address
 from core.numbers import InvalidNumber, parse_number
 from core.vocabulary import Channel
@@ -18,9 +20,11 @@ FORMS: dict[str, str] = {
     Channel.CHAT: SENDER_NAME,
 }
 _WORDS: dict[str, str] = {
-    Channel.WECHAT: "It must be a member's id, party:2, tag:7, @all, or robot:name of a sender.",
-    Channel.WECHAT_OFFICIAL: "It must be an OpenID.",
-    Channel.CHAT: "It must be the name of a sender.",
+    Channel.WECHAT: gettext_noop(
+        "It must be a member's id, party:2, tag:7, @all, or robot:name of a sender."
+    ),
+    Channel.WECHAT_OFFICIAL: gettext_noop("It must be an OpenID."),
+    Channel.CHAT: gettext_noop("It must be the name of a sender."),
 }
 
 
@@ -35,5 +39,5 @@ def parse_recipient(channel: str, text: str, *, region: str) -> str:
         except InvalidNumber as error:
             raise InvalidAddress(error.code, str(error)) from error
     if not re.fullmatch(FORMS[channel], text.strip()):
-        raise InvalidAddress("invalid_recipient", _WORDS[channel])
+        raise InvalidAddress("invalid_recipient", gettext(_WORDS[channel]))
     return text.strip()

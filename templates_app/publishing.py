@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import Max
+from django.utils.translation import gettext as _
 
 from accounts.models import Application, User
 from core.errors import Code, DomainError, FieldError
@@ -54,7 +55,7 @@ class ConfirmationRequired(DomainError):
             )
             for caller in callers
         )
-        detail = "Recent callers do not send what this version requires; `errors` names them."
+        detail = _("Recent callers do not send what this version requires; `errors` names them.")
         super().__init__(Code.CONFIRMATION_REQUIRED, detail, errors=errors)
         self.callers = callers
 
@@ -85,7 +86,9 @@ def create_template(
         except IntegrityError as error:
             # Somebody else was faster than our check.
             template.validate_constraints()
-            raise DomainError(Code.CONFLICT, f"{template} was made just now.") from error
+            raise DomainError(
+                Code.CONFLICT, _("%(template)s was made just now.") % {"template": template}
+            ) from error
         if draft is not None:
             save_draft(template, draft, by=by, now=now)
     return template
@@ -147,7 +150,7 @@ def problems_of(version: TemplateVersion) -> list[Problem]:
     """Why it cannot be published, or nothing."""
     problems = checking.check(source_of(version))
     if version.template.channel in TEMPLATED and not version.provider_template_id:
-        detail = "Give the id under which the provider approved this template."
+        detail = _("Give the id under which the provider approved this template.")
         problems.append(Problem("provider_template_id", 0, 0, "blank", detail))
     return problems
 
@@ -190,7 +193,9 @@ def publish(
         version = locked_draft(version)
         version.template = template
         if problems := problems_of(version):
-            detail = f"Version {version.number} has errors and cannot be published."
+            detail = _("Version %(number)s has errors and cannot be published.") % {
+                "number": version.number
+            }
             raise DomainError(Code.INVALID_REQUEST, detail, errors=as_field_errors(problems))
         if not is_confirmed and (callers := lacking_callers(version, now=now)):
             raise ConfirmationRequired(callers)
@@ -217,10 +222,13 @@ def roll_back(
         template = locked_template(template)
         if to.template_id != template.pk or not to.is_published:
             raise DomainError(
-                Code.CONFLICT, "Only a published version of this template can be gone back to."
+                Code.CONFLICT, _("Only a published version of this template can be gone back to.")
             )
         if template.current_version_id == to.pk:
-            raise DomainError(Code.CONFLICT, f"Version {to.number} is the current one already.")
+            raise DomainError(
+                Code.CONFLICT,
+                _("Version %(number)s is the current one already.") % {"number": to.number},
+            )
         copied = {name: getattr(to, name) for name in _COPIED}
         version = TemplateVersion(
             template=template,
@@ -297,7 +305,8 @@ def as_field_errors(problems: Sequence[Problem]) -> tuple[FieldError, ...]:
         FieldError(
             "/" + "/".join(map(escape_pointer, problem.part.split("/", 1))),
             problem.code,
-            f"Line {problem.line}, column {problem.column}: {problem.detail}"
+            _("Line %(line)s, column %(column)s: %(problem)s")
+            % {"line": problem.line, "column": problem.column, "problem": problem.detail}
             if problem.line
             else problem.detail,
         )
@@ -313,7 +322,9 @@ def locked_template(template: Template) -> Template:
     rows = Template.objects.select_for_update(of=("self",)).select_related("current_version")
     locked = rows.get(pk=template.pk)
     if locked.archived_at is not None:
-        raise DomainError(Code.CONFLICT, f"{locked} is archived; restore it first.")
+        raise DomainError(
+            Code.CONFLICT, _("%(template)s is archived; restore it first.") % {"template": locked}
+        )
     return locked
 
 
@@ -328,9 +339,13 @@ def locked_draft(version: TemplateVersion) -> TemplateVersion:
     rows = TemplateVersion.objects.select_related("template").select_for_update(of=("self",))
     stored = rows.filter(pk=version.pk).first()
     if stored is None:
-        raise DomainError(Code.NOT_FOUND, f"Version {version.number} was discarded.")
+        raise DomainError(
+            Code.NOT_FOUND, _("Version %(number)s was discarded.") % {"number": version.number}
+        )
     if stored.is_published:
-        detail = f"Version {version.number} is published and does not change; make a new one."
+        detail = _("Version %(number)s is published and does not change; make a new one.") % {
+            "number": version.number
+        }
         raise DomainError(Code.CONFLICT, detail)
     return stored
 
@@ -343,7 +358,9 @@ def _check_storable(draft: Draft) -> None:
             for error in problems_of_schema(draft.variables)
         ]
     if errors:
-        raise DomainError(Code.INVALID_REQUEST, "The text cannot be stored.", errors=tuple(errors))
+        raise DomainError(
+            Code.INVALID_REQUEST, _("The text cannot be stored."), errors=tuple(errors)
+        )
 
 
 def _compiled(source: Source) -> str:

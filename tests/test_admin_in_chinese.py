@@ -3,15 +3,18 @@
 import json
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from html.parser import HTMLParser
 
 import pytest
 from django.contrib import admin
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.authentication import issue_token
 from messaging.channels.registry import ADAPTERS, BUILT_IN
-from tests.factories import make_api_key
+from messaging.models import Attempt
+from tests.factories import NOON, drain, make_api_key, make_group, make_message, make_sender
 from tests.test_admin import _one_of_each  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.django_db
@@ -28,7 +31,7 @@ NAMES = re.findall(
     JSON Key LDAP Mac MailerSend mailersend mailgun Mailgun mailjet Mailjet mailtrap Mailtrap
     mandrill Markdown MiB MJML none OK OpenID ping postal Postmark postmark RAM resend Scaleway
     scaleway Schema Secret Server SHA smtp SMTP sparkpost SparkPost STARTTLS starttls TLS tls
-    Token URL UTC UTF Webhook
+    throttled Token URL UTC UTF Webhook
     """,
 )
 # What the rows of the tests have in them, and their adapter.
@@ -114,6 +117,37 @@ def test_scripts_of_the_admin_speak_chinese(operator):
 
     assert "Choose all %s" in words
     assert json.dumps("选择全部%s") in words
+
+
+def test_why_the_pool_left_senders_out_is_told_in_chinese(operator, adapter):
+    make_sender()
+    make_sender(per_day=0, priority=1)
+    make_sender(benched_until=NOON + timedelta(hours=1), last_failure_kind="throttled", priority=2)
+    make_sender(is_active=False)
+    group = make_group(per_hour=0)
+    make_sender(group=group, priority=3)
+    message = make_message()
+    drain()
+
+    page = operator.get(reverse("admin:messaging_message_change", args=[message.pk]), **CHINESE)
+
+    html = page.content.decode()
+    excluded = Attempt.objects.get().decision["excluded"]
+    assert len(excluded) == 4
+    for why in ("已停用", "每天限额已用完", f"所属账号组 {group} 的每小时限额已用完"):
+        assert why in html
+    assert "UTC（throttled）" in html
+    assert not [words for words in excluded.values() if words in html]
+
+
+def test_a_refusal_is_told_in_chinese(operator):
+    key = make_api_key(expires_at=timezone.now() - timedelta(hours=1))
+
+    response = operator.post(
+        reverse("admin:accounts_apikey_rotate", args=[key.pk]), follow=True, **CHINESE
+    )
+
+    assert f"{key} 已失效，请签发新的密钥。" in response.content.decode()
 
 
 def test_english_would_be_seen(operator):

@@ -1,7 +1,6 @@
 """The story of a message for its page: one row for each thing that happened, in the operator's
 language, with how long after the one before, and why the pool chose as it did."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -11,10 +10,11 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format
 from django.utils.text import capfirst
-from django.utils.translation import gettext, gettext_noop, ngettext
+from django.utils.translation import gettext, ngettext
 
 from core.durations import in_words
 from core.vocabulary import Lane
+from messaging.admin import decisions
 from messaging.admin.bulk_words import STATUS_WORDS
 from messaging.models import Attempt, Event, FeedbackEvent, Message, Reason, Status
 from messaging.story import AFTER_ATTEMPT, AFTER_EVENT, shown_status
@@ -37,20 +37,6 @@ FEEDBACK_COLORS = {
     "complained": "danger",
 }
 COLORS = STATUS_COLORS | FEEDBACK_COLORS
-# Sentences of `sender_pool` that are stored with attempts, for translators to find.
-_WHY = (
-    gettext_noop("another worker tries it with one message"),
-    gettext_noop("its quota was used up by other workers"),
-    gettext_noop("its quota is used up"),
-    gettext_noop("being tried with one message"),
-    gettext_noop("this message is bound to another sender"),
-    gettext_noop("it takes only messages that name it"),
-    gettext_noop("reserved for other applications"),
-    gettext_noop("failed this message just now"),
-    gettext_noop("had this message before and gave no answer"),
-)
-_BENCHED = re.compile(r"benched until (\S+) UTC \((.*)\)")
-_GROUP = re.compile(r"the quota of its group (.*) is used up")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +111,9 @@ def _begin(attempt: Attempt) -> Row:
         detail="" if attempt.finished_at else gettext("There is no answer yet."),
         facts=_facts((gettext("Worker"), attempt.worker)),
         chosen=[(one["sender"], _candidate(one)) for one in decision.get("candidates", ())],
-        left_out=[(name, _why(why)) for name, why in decision.get("excluded", {}).items()],
+        left_out=[
+            (name, decisions.in_words(why)) for name, why in decision.get("excluded", {}).items()
+        ],
         more=ngettext("and %(count)d more", "and %(count)d more", more) % {"count": more}
         if more
         else "",
@@ -198,16 +186,6 @@ def _candidate(one: dict[str, Any]) -> str:
     if "share" in one:
         words += ", " + gettext("recovering at %(share)s %%") % one
     return words
-
-
-def _why(text: str) -> str:
-    """In the reader's language, what the pool said in English."""
-    if found := _BENCHED.fullmatch(text):
-        words = gettext("benched until %(time)s UTC (%(kind)s)")
-        return words % {"time": found[1], "kind": found[2]}
-    if found := _GROUP.fullmatch(text):
-        return gettext("the quota of its group %(group)s is used up") % {"group": found[1]}
-    return gettext(text) if text in _WHY else text
 
 
 def _colored(status: str) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from core.errors import Code, DomainError, FieldError
 from core.ids import lowest_uuid7
@@ -57,7 +58,7 @@ def check_url(url: str) -> None:
     try:
         read_url(url, networks=allowed.networks, allows_http=allowed.allows_http)
     except ForbiddenUrl as error:
-        words = f"This URL cannot be called. {error}"
+        words = _("This URL cannot be called. %(why)s") % {"why": error}
         raise DomainError(
             Code.INVALID_REQUEST, words, errors=(FieldError("/url", "invalid_url", words),)
         ) from error
@@ -72,7 +73,8 @@ def create_endpoint(
     if of_application(application_id).count() >= MAX_ENDPOINTS:
         raise DomainError(
             Code.CONFLICT,
-            f"An application has at most {MAX_ENDPOINTS} webhook endpoints; delete one first.",
+            _("An application has at most %(most)s webhook endpoints; delete one first.")
+            % {"most": MAX_ENDPOINTS},
         )
     endpoint = WebhookEndpoint(
         application_id=application_id,
@@ -185,7 +187,7 @@ def replay(delivery: WebhookDelivery, *, now: datetime) -> WebhookDelivery:
         .update(state=State.PENDING, due_at=now, tries=0, finished_at=None)
     )
     if not won:
-        raise DomainError(Code.CONFLICT, "It is being called at this moment; look again soon.")
+        raise DomainError(Code.CONFLICT, _("It is being called at this moment; look again soon."))
     doorbell.ring_webhooks()
     delivery.refresh_from_db()
     return delivery
@@ -209,4 +211,4 @@ def replay_failed(endpoint: WebhookEndpoint, *, since: datetime, now: datetime) 
 
 def _refuse_if_off(endpoint: WebhookEndpoint) -> None:
     if not endpoint.is_active:
-        raise DomainError(Code.CONFLICT, "The endpoint is switched off; switch it on first.")
+        raise DomainError(Code.CONFLICT, _("The endpoint is switched off; switch it on first."))

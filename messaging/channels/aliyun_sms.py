@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from messaging.channels import aliyun_codes, aliyun_reports, aliyun_rules
 from messaging.channels.acs3 import encoded_query, signed_headers
@@ -78,17 +79,19 @@ class AliyunSms(ChannelAdapter):
         for name, place in (("access_key_id", options), ("access_key_secret", credentials)):
             value = place.get(name)
             if isinstance(value, str) and value and not re.fullmatch(r"[!-~]+", value):
-                found.setdefault(name, "It holds spaces or characters beyond ASCII.")
+                found.setdefault(name, _("It holds spaces or characters beyond ASCII."))
         url = options.get("api_url")
         if isinstance(url, str) and url and not url.startswith(("https://", "http://")):
-            found.setdefault("api_url", "It must begin with https:// or http://.")
+            found.setdefault("api_url", _("It must begin with https:// or http://."))
         sign_name = options.get("sign_name")
         if isinstance(sign_name, str) and {"【", "】"} & set(sign_name):
-            found.setdefault("sign_name", "Give it without 【】, which Aliyun puts around it.")
+            found.setdefault("sign_name", _("Give it without 【】, which Aliyun puts around it."))
         try:
             _pairs(str(options.get("template_ids") or ""))
         except ValueError:
-            found.setdefault("template_ids", "It must look like SMS_100=SMS_200, SMS_101=SMS_201.")
+            found.setdefault(
+                "template_ids", _("It must look like SMS_100=SMS_200, SMS_101=SMS_201.")
+            )
         return found
 
     @classmethod

@@ -21,6 +21,7 @@ from anymail.exceptions import (
 from django.core.mail import EmailMultiAlternatives
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
 from urllib3.exceptions import LocationParseError
 
 from core.crash import crash_at, is_armed
@@ -114,17 +115,20 @@ class AnymailEmail(ChannelAdapter):
         if backend in BACKENDS:
             for name in BACKENDS[backend][1]:
                 if not {**options, **credentials}.get(name):
-                    found.setdefault(name, f"{backend} needs it.")
+                    found.setdefault(name, _("%(provider)s needs it.") % {"provider": backend})
         for option in cls.options:
             secret = credentials.get(option.name)
             if isinstance(secret, str) and secret and not SECRET.fullmatch(secret):
-                found.setdefault(option.name, "It holds spaces or characters beyond ASCII.")
+                found.setdefault(option.name, _("It holds spaces or characters beyond ASCII."))
         secret = credentials.get(OF_REPORTS)
         if secret and backend in anymail_reports.PASSWORD_BACKENDS and ":" not in str(secret):
-            found.setdefault(OF_REPORTS, f"{backend} signs nothing: write user:password.")
+            found.setdefault(
+                OF_REPORTS,
+                _("%(provider)s signs nothing: write user:password.") % {"provider": backend},
+            )
         url = options.get("api_url")
         if isinstance(url, str) and url and not url.startswith(("https://", "http://")):
-            found.setdefault("api_url", "It must begin with https:// or http://.")
+            found.setdefault("api_url", _("It must begin with https:// or http://."))
         return found
 
     def send(self, outbound: Outbound) -> Receipt:

@@ -8,6 +8,7 @@ from enum import Enum, auto
 from typing import Any, ClassVar
 
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from core.vocabulary import Channel as Channel
 from messaging.channels.reports import ForgedReport, News, UnreadableReport
@@ -214,26 +215,34 @@ class ChannelAdapter(ABC):
         """What is wrong with an account's settings: a sentence by option name. Empty if nothing."""
         known = {option.name: option for option in cls.options}
         found = {
-            name: f"{cls.name} has no such option. It knows: {', '.join(known)}."
+            name: _("%(adapter)s has no such option. It knows: %(options)s.")
+            % {"adapter": cls.name, "options": ", ".join(known)}
             for name in {*options, *credentials}
             if name not in known
         }
         for option in cls.options:
             if option.name in (options if option.is_secret else credentials):
-                kind = "a secret" if option.is_secret else "no secret"
-                found[option.name] = f"It is {kind} and stands in the wrong place."
+                found[option.name] = (
+                    _("It is a secret and stands in the wrong place.")
+                    if option.is_secret
+                    else _("It is no secret and stands in the wrong place.")
+                )
                 continue
             place = credentials if option.is_secret else options
             value = place.get(option.name, option.default)
             if value in (None, ""):
                 if option.is_required:
-                    found[option.name] = "It is required."
+                    found[option.name] = _("It is required.")
             elif not isinstance(value, option.kind) or isinstance(value, bool) != (
                 option.kind is bool
             ):
-                found[option.name] = f"It must be of type {option.kind.__name__}."
+                found[option.name] = _("It must be of type %(type)s.") % {
+                    "type": option.kind.__name__
+                }
             elif option.choices and value not in option.choices:
-                found[option.name] = f"It must be one of: {', '.join(option.choices)}."
+                found[option.name] = _("It must be one of: %(choices)s.") % {
+                    "choices": ", ".join(option.choices)
+                }
         return found
 
     def option(self, name: str) -> Any:

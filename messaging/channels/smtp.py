@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cached_property
 
+from django.utils.translation import gettext as _
+
 from messaging.channels.base import (
     Account,
     Channel,
@@ -77,16 +79,16 @@ class SmtpEmail(ChannelAdapter):
             ("password", credentials.get("password")),
         ):
             if isinstance(value, str) and not (value.isascii() and value.isprintable()):
-                found[name] = "SMTP logins take printable ASCII characters only."
+                found[name] = _("SMTP logins take printable ASCII characters only.")
         for name in ("host", "helo_name"):
             value = options.get(name)
             if isinstance(value, str) and value and not NAME.fullmatch(value):
-                found[name] = "It must be a name or an address, without spaces."
+                found[name] = _("It must be a name or an address, without spaces.")
         port = options.get("port", 587)
         if isinstance(port, int) and not 1 <= port <= 65_535:
-            found["port"] = "It must be 1 to 65535."
+            found["port"] = _("It must be 1 to 65535.")
         if bool(options.get("username")) != bool(credentials.get("password")):
-            found.setdefault("password", "A username and a password belong together.")
+            found.setdefault("password", _("A username and a password belong together."))
         return found
 
     def expect(self, upcoming: Outbound) -> None:
@@ -117,7 +119,7 @@ class SmtpEmail(ChannelAdapter):
                 return self._hand_over(
                     kept, envelope, data, upcoming, is_reused=True, is_announced=is_announced
                 )
-        for _ in self._opening():
+        for _step in self._opening():
             pass
         assert self._dialogue is not None
         return self._hand_over(self._dialogue, envelope, data, upcoming)

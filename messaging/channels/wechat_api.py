@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import quote
 
+from django.utils.translation import gettext as _
+
 from messaging.channels import tokens
 from messaging.channels.base import (
     Account,
@@ -42,10 +44,10 @@ class WechatAdapter(ChannelAdapter):
         for option in cls.options:
             secret = credentials.get(option.name)
             if isinstance(secret, str) and secret and not SECRET.fullmatch(secret):
-                found.setdefault(option.name, "It holds spaces or characters beyond ASCII.")
+                found.setdefault(option.name, _("It holds spaces or characters beyond ASCII."))
         url = options.get("api_url")
         if isinstance(url, str) and url and not url.startswith(("https://", "http://")):
-            found.setdefault("api_url", "It must begin with https:// or http://.")
+            found.setdefault("api_url", _("It must begin with https:// or http://."))
         return found
 
     def close(self) -> None:

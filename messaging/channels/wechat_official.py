@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from messaging.channels import wechat_codes, wechat_crypto, wechat_fields, wechat_reports
 from messaging.channels.base import (
@@ -68,7 +69,9 @@ class WechatOfficial(TokenAdapter):
             except ValueError as error:
                 found.setdefault("encoding_aes_key", str(error))
             if not credentials.get("callback_token"):
-                found.setdefault("callback_token", "Reports that are encrypted are signed as well.")
+                found.setdefault(
+                    "callback_token", _("Reports that are encrypted are signed as well.")
+                )
         return found
 
     @classmethod

@@ -4,6 +4,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from messaging.channels import wecom_codes
 from messaging.channels.base import (
     Channel,
@@ -69,7 +71,9 @@ class WecomApp(TokenAdapter):
         found = super().problems(options, credentials)
         seconds = options.get("duplicate_check_seconds")
         if isinstance(seconds, int) and not 0 <= seconds <= LONGEST_CHECK:
-            words = f"It must be from 0 to {LONGEST_CHECK}, which is four hours."
+            words = _("It must be from 0 to %(most)s, which is four hours.") % {
+                "most": LONGEST_CHECK
+            }
             found.setdefault("duplicate_check_seconds", words)
         return found
 
