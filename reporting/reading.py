@@ -202,7 +202,7 @@ def _ungrouped(rows: "_Rows", steps: Steps) -> Series:
 def _by_dimension(rows: "_Rows", steps: Steps, dimension: Dimension) -> list[Series]:
     measure, named = _measure(dimension), namer(dimension)
     counts: dict[Named, list[int]] = defaultdict(lambda: [0] * len(steps.starts))
-    found = steps.of_rows(rows.of.filter(**{f"{measure}__gt": 0}))
+    found = steps.of_rows(_with_any(rows, measure))
     found = found.values_list("step", rows.column).annotate(count=Sum(measure))
     for step, value, count in found:
         # Several templates have the same code.
@@ -222,13 +222,18 @@ def top(
     """The most frequent applications, channels, templates, senders, or reasons of failures."""
     rows = _rows(filters, Period.around(since, until), apart_by=dimension)
     measure, named = _measure(dimension), namer(dimension)
-    found = rows.of.filter(**{f"{measure}__gt": 0}).values_list(rows.column)
+    found = _with_any(rows, measure).values_list(rows.column)
     sums: dict[Named, list[int]] = defaultdict(lambda: [0, 0, 0])
     for value, *counts in found.annotate(a=Sum("accepted"), s=Sum("success"), f=Sum("failed")):
         one = named(value)
         sums[one] = [before + more for before, more in zip(sums[one], counts, strict=True)]
     ranked = [Top(one, *counts) for one, counts in sums.items()]
     return sorted(ranked, key=lambda one: (-getattr(one, measure), one.named.key))[:limit]
+
+
+def _with_any(rows: "_Rows", measure: str) -> QuerySet[Any]:
+    """Every row has messages; not every one has failed ones."""
+    return rows.of if measure == "accepted" else rows.of.filter(**{f"{measure}__gt": 0})
 
 
 def _measure(dimension: Dimension) -> str:

@@ -24,6 +24,14 @@ EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 GROUPS = [each.value for each in GroupBy if each is not GroupBy.APPLICATION]
 
 
+@extend_schema_field({"type": "string", "format": "time-zone", "maxLength": 64})
+class _TimeZoneField(StrictCharField):
+    """A name of the IANA database."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=64, validators=[validate_time_zone], **kwargs)
+
+
 class SummaryQuery(StrictSerializer):
     """Of which time, and of which messages."""
 
@@ -90,11 +98,9 @@ class TimeSeriesQuery(SummaryQuery):
         default=Interval.HOUR.value,
         help_text="By hour at most 31 days at once, by day 400.",
     )
-    time_zone = StrictCharField(
+    time_zone = _TimeZoneField(
         required=False,
         default="UTC",
-        max_length=64,
-        validators=[validate_time_zone],
         help_text="In which days begin, for example `Asia/Shanghai`.",
     )
     group_by = serializers.ChoiceField(choices=GROUPS, required=False)

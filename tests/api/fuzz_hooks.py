@@ -35,6 +35,9 @@ schemathesis.openapi.format("mailbox", _MAILBOX)
 schemathesis.openapi.format("telephone", _NUMBER)
 schemathesis.openapi.format("address", _ADDRESS)
 schemathesis.openapi.format(
+    "time-zone", st.sampled_from(["UTC", "Asia/Shanghai", "Europe/Berlin", "Asia/Kolkata"])
+)
+schemathesis.openapi.format(
     "webhook-url",
     st.builds("https://{}.example{}".format, _LABEL, st.sampled_from(["", "/", ":8443/a?b=c"])),
 )
@@ -79,6 +82,8 @@ _RULES = {
     *(("/message_type", code) for code in ("invalid", "conflict")),
     # The order of two times, and a year from now.
     ("*", "invalid_moment"),
+    # A zone that there is not.
+    ("?time_zone", "invalid"),
     # A page or a cursor; a page is as deep as 10,000 rows, of whatever size.
     ("?cursor", "invalid_parameter"),
     ("?page", "invalid_parameter"),

@@ -6,6 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from messaging.models import Message
 from messaging.simulation import simulator_id
 from reporting import rollups, upkeep
 from reporting.models import HourlyDetail
@@ -181,3 +182,18 @@ def test_the_command_leaves_alone_what_it_was_not_asked_for():
 def test_the_command_says_what_it_does_not_understand(since):
     with pytest.raises(CommandError, match=r"does not do|must be before"):
         call_command("rebuild_statistics", "--since", since)
+
+
+def test_a_message_remembers_when_its_caller_wants_it(api):
+    letter = {"to": "ann@example.com", "subject": "Hello", "content": "<p>Hello</p>"}
+    send = "/api/v1/messages/email/send"
+    at_once = api.post(send, letter).json()["id"]
+    later = api.post(send, letter | {"delay_seconds": 3600, "subject": "Later"}).json()["id"]
+    first = Message.objects.get(pk=later)
+
+    new = timezone.now() + timedelta(hours=5)
+    api.post(f"/api/v1/messages/{later}/reschedule", {"send_at": new.isoformat()})
+
+    assert Message.objects.get(pk=at_once).send_at is None
+    assert first.send_at == first.due_at
+    assert Message.objects.get(pk=later).send_at == new
