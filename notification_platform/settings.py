@@ -16,6 +16,7 @@ from core.logging import logging_config
 from notification_platform import admin_theme, attachment_storage, env
 from notification_platform.api_settings import REST_FRAMEWORK as REST_FRAMEWORK
 from notification_platform.api_settings import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
+from notification_platform.login_settings import *  # noqa: F403
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -358,16 +359,6 @@ WEBHOOK_CA_FILE = env.text("WEBHOOK_CA_FILE")
 
 AUTH_USER_MODEL = "accounts.User"
 LOGIN_REDIRECT_URL = "admin:index"
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
-    )
-]
-
 # Whether operators must have a second factor, or may.
 TWO_FACTOR = env.text("TWO_FACTOR", "optional", choices=["optional", "required"])
 # After so many failed logins a username is locked out, for the address that they came from.
@@ -375,21 +366,6 @@ AXES_FAILURE_LIMIT = env.integer("LOGIN_FAILURES", 5, minimum=1, maximum=1000)
 AXES_COOLOFF_TIME = timedelta(
     minutes=env.integer("LOGIN_LOCKOUT_MINUTES", 15, minimum=1, maximum=10_080)
 )
-AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_CLIENT_IP_CALLABLE = "accounts.lockouts.address_of"
-# What is said of its end stays true: further tries do not put it off.
-AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
-AXES_RESET_ON_SUCCESS = True
-# The audit log has the logins, and the admin a page of its own for lock-outs.
-AXES_DISABLE_ACCESS_LOG = True
-AXES_ENABLE_ADMIN = AXES_VERBOSE = False
-AUTHENTICATION_BACKENDS = [
-    "axes.backends.AxesStandaloneBackend",
-    "django.contrib.auth.backends.ModelBackend",
-]
-# Its middleware would answer for a lock-out; `accounts.pages.sign_in` does, in the only place where
-# somebody can be locked out, and no other request pays for it.
-SILENCED_SYSTEM_CHECKS = ["axes.W002"]
 
 SIMPLE_JWT = {
     "ALGORITHM": "HS256",

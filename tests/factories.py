@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 
 from accounts.keys import IssuedKey, issue_key
 from accounts.models import ApiKey, Application, User
@@ -46,6 +46,13 @@ def make_staff(*permissions: str) -> User:
     username = f"staff-{next(_numbers)}"
     user = User.objects.create_user(username=username, password="tests", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    return user
+
+
+def make_member(role: str) -> User:
+    """Somebody in one of the groups that there are from the start."""
+    user = make_staff()
+    user.groups.add(Group.objects.get(name=role))
     return user
 
 

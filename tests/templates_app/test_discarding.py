@@ -43,7 +43,7 @@ def test_a_draft_goes_after_it_was_confirmed_and_its_template_remembers(operator
     )
     assert list(TemplateVersion.objects.all()) == [current]
     entry = LogEntry.objects.get()
-    assert (entry.object_id, entry.change_message) == (str(template.pk), "Draft 2 discarded.")
+    assert (entry.object_id, entry.change_message) == (str(template.pk), "Discarded: version 2.")
 
 
 def test_a_published_version_stays_and_offers_no_button(operator):
