@@ -13,7 +13,7 @@ these parameters; their names stay as they are:
     created       1h, 1d, 7d or 30d
     created_from  2026-11-28, 2026-11-28T14:30 in the time of who asks, or with an offset
     created_to    the same, not included
-    channel, sender (its id), lane, tag
+    channel, sender (its id), lane, feedback, tag
                   of these no index knows: they look through the newest 100,000 only
 
 A value that makes no sense matches nothing.
@@ -32,7 +32,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
 from core.vocabulary import Channel, Lane
-from messaging.models import WAITING_REASONS, Message, OtherRecipient, Reason, Status
+from messaging.models import WAITING_REASONS, Feedback, Message, OtherRecipient, Reason, Status
 from messaging.search import (
     as_uuid,
     created_before,
@@ -51,7 +51,7 @@ PERIODS = {
     "30d": timedelta(days=30),
 }
 # Of these no index knows.
-AMONG_NEWEST = frozenset({"channel", "sender", "lane", "tag"})
+AMONG_NEWEST = frozenset({"channel", "sender", "lane", "feedback", "tag"})
 # Moments, which are written down so that they mean the same to everyone.
 MOMENTS = frozenset({"created_from", "created_to"})
 # Messages to a further recipient that are found by its address.
@@ -201,5 +201,6 @@ CONDITIONS: dict[str, Callable[[str, datetime], Q]] = {
     "channel": _word("channel", Channel.values),
     "sender": _number("sender"),
     "lane": _word("lane", Lane.values),
+    "feedback": _word("feedback", Feedback.values),
     "tag": _tag,
 }

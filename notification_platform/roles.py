@@ -14,11 +14,12 @@ from django.contrib.auth.management import create_permissions
 VIEWER = frozenset(
     {
         *("messaging.view_message", "messaging.view_otherrecipient", "messaging.view_batch"),
-        *("messaging.view_attempt", "messaging.view_event"),
+        *("messaging.view_attempt", "messaging.view_event", "messaging.view_job"),
         *("messaging.view_attachment", "messaging.view_messageattachment"),
         *("messaging.view_providerreport", "messaging.view_feedbackevent"),
         *("messaging.view_suppression",),
-        *("messaging.view_sender", "messaging.view_sendergroup", "messaging.view_senderwindow"),
+        *("messaging.view_sender", "messaging.view_sendergroup"),
+        *("messaging.view_senderwindow", "messaging.view_sendermove"),
         *("messaging.view_webhookendpoint", "messaging.view_webhookdelivery"),
         *("templates_app.view_template", "templates_app.view_templateversion"),
     }

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.vocabulary import Channel, Lane
 from messaging.jobs import HELD
-from messaging.models import Job, Reason, Status
+from messaging.models import Feedback, Job, Reason, Status
 from messaging.resending import COUNT_LIMIT
 
 Kind = Job.Kind
@@ -55,6 +55,7 @@ PARAMETERS = {
     "channel": _("channel"),
     "sender": _("sender"),
     "lane": _("priority"),
+    "feedback": _("feedback"),
     "tag": _("tag"),
 }
 PERIODS = {
@@ -69,6 +70,7 @@ VALUES: dict[str, Mapping[str, Any]] = {
     "created": PERIODS,
     "channel": dict(Channel.choices),
     "lane": dict(Lane.choices),
+    "feedback": dict(Feedback.choices),
 }
 
 

@@ -16,7 +16,7 @@ from unfold.widgets import INPUT_CLASSES, UnfoldAdminSelectWidget, UnfoldAdminTe
 
 from accounts.models import Application
 from messaging.admin.bulk_words import PERIODS
-from messaging.models import ChannelChoices, Lane, Reason, Sender, Status
+from messaging.models import ChannelChoices, Feedback, Lane, Reason, Sender, Status
 from messaging.search import among_newest
 from messaging.selection import AMONG_NEWEST, as_moment, condition
 from templates_app.models import Template
@@ -110,6 +110,12 @@ class LaneFilter(ChosenFilter):
     title = _("priority (of the newest 100,000)")
     parameter_name = "lane"
     choices_shown = Lane.choices
+
+
+class FeedbackFilter(ChosenFilter):
+    title = _("feedback (of the newest 100,000)")
+    parameter_name = "feedback"
+    choices_shown = Feedback.choices
 
 
 class SenderFilter(ChosenFilter):
@@ -235,6 +241,7 @@ ALL = [
     ChannelFilter,
     SenderFilter,
     LaneFilter,
+    FeedbackFilter,
     TagFilter,
     BatchFilter,
 ]

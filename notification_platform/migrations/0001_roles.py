@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0006_what_was_done_stays"),
         ("templates_app", "0005_more_channels"),
-        ("messaging", "0014_rights"),
+        ("messaging", "0017_jobs"),
         ("axes", "0010_accessattemptexpiration"),
         ("auth", "0012_alter_user_first_name_max_length"),
         ("contenttypes", "0002_remove_content_type_name"),

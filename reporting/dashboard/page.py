@@ -15,7 +15,9 @@ from reporting import presence, reading
 from reporting.dashboard import live, problems, tables, tiles
 from reporting.dashboard.links import messages_between_url, messages_url, page_url
 from reporting.dashboard.period import RANGES, Period, read_period
-from reporting.reading import Filters, GroupBy, Summary
+from reporting.models import Dimension
+from reporting.naming import GroupBy
+from reporting.reading import Filters, Summary
 
 REFRESH_SECONDS = 15
 TOP = 8
@@ -60,7 +62,7 @@ def _counted(period: Period, told: Summary) -> dict[str, Any]:
     filters = _filters(period)
     tops = {
         dimension: reading.top(dimension, filters, period.since, period.until, limit=TOP)
-        for dimension in (GroupBy.CHANNEL, GroupBy.APPLICATION, GroupBy.TEMPLATE)
+        for dimension in (Dimension.CHANNEL, Dimension.APPLICATION, Dimension.TEMPLATE)
     }
     return {
         "series": _series(period, filters),
@@ -73,9 +75,9 @@ def _counted(period: Period, told: Summary) -> dict[str, Any]:
             for kind, count in told.feedback.items()
             if count
         ),
-        "channels": tables.shares(tops[GroupBy.CHANNEL], period, "channel"),
-        "by_application": tables.shares(tops[GroupBy.APPLICATION], period, "application"),
-        "templates": tables.shares(tops[GroupBy.TEMPLATE], period, "template"),
+        "channels": tables.shares(tops[Dimension.CHANNEL], period, "channel"),
+        "by_application": tables.shares(tops[Dimension.APPLICATION], period, "application"),
+        "templates": tables.shares(tops[Dimension.TEMPLATE], period, "template"),
     }
 
 
