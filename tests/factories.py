@@ -6,9 +6,10 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from django.contrib.auth.models import Group, Permission
+from django_otp.oath import TOTP
 
 from accounts.keys import IssuedKey, issue_key
-from accounts.models import ApiKey, Application, User
+from accounts.models import ApiKey, Application, SecondFactor, User
 from core.ids import lowest_uuid7
 from messaging import delivery, suppressions
 from messaging.attempts import Mark
@@ -54,6 +55,13 @@ def make_member(role: str) -> User:
     user = make_staff()
     user.groups.add(Group.objects.get(name=role))
     return user
+
+
+def code_of(user: User, *, later: int = 0) -> str:
+    """What the app of `user` shows, `later` steps from now."""
+    totp = TOTP(bytes.fromhex(SecondFactor.objects.get(user=user).key.open()))
+    totp.time = datetime.now(UTC).timestamp() + 30 * later
+    return f"{totp.token():06}"
 
 
 def make_sender(**overrides: Any) -> Sender:

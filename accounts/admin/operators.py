@@ -108,7 +108,7 @@ class UserAdmin(RightsMixin, DjangoUserAdmin, AuditedAdmin):
         form.editor = request.user  # type: ignore[attr-defined]
         return form
 
-    def formfield_for_manytomany(self, db_field, request, **kwargs):
+    def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kwargs: Any) -> Any:
         if db_field.name == "groups":
             kwargs["widget"] = UnfoldAdminCheckboxSelectMultipleWidget
         return super().formfield_for_manytomany(db_field, request, **kwargs)

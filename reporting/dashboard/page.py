@@ -16,8 +16,8 @@ from reporting.dashboard import live, problems, tables, tiles
 from reporting.dashboard.links import messages_between_url, messages_url, page_url
 from reporting.dashboard.period import RANGES, Period, read_period
 from reporting.models import Dimension
-from reporting.naming import GroupBy
-from reporting.reading import Filters, Summary
+from reporting.reading import Filters, GroupBy, Summary
+from reporting.steps import Interval
 
 REFRESH_SECONDS = 15
 TOP = 8
@@ -93,7 +93,7 @@ def _series(period: Period, filters: Filters) -> dict[str, Any]:
     )
     ends = [*told.buckets[1:], period.until]
     application = period.application.pk if period.application else None
-    is_hourly = period.interval is reading.Interval.HOUR
+    is_hourly = period.interval is Interval.HOUR
     return {
         "labels": [tables.bucket_label(bucket, is_hourly=is_hourly) for bucket in told.buckets],
         "titles": [tables.bucket_title(bucket, is_hourly=is_hourly) for bucket in told.buckets],

@@ -11,8 +11,8 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Application
-from reporting.reading import Interval
 from reporting.rollups import floor_hour
+from reporting.steps import Interval
 
 # Name in the address, and what the button says.
 RANGES: dict[str, Promise | str] = {

@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext, ngettext
 
+from core.durations import in_words
 from messaging import metrics
 from messaging.models import Status
 from messaging.pool_report import PoolLine
@@ -16,7 +17,7 @@ from messaging.senders import SenderKind
 from reporting.dashboard.links import messages_between_url, messages_url, page_url
 from reporting.dashboard.live import Lane
 from reporting.dashboard.tables import SCHEDULER_IS_LATE
-from reporting.dashboard.words import channel_words, lane_words, share, span_words
+from reporting.dashboard.words import channel_words, lane_words, share
 from reporting.presence import IS_NEWS, Seen
 from reporting.reading import Summary
 
@@ -68,7 +69,7 @@ def _of_workers(workers: list[Seen], now: datetime) -> Iterator[Problem]:
     for worker in workers:
         if not worker.is_there and now - worker.seen_at < IS_NEWS:
             words = gettext("Worker %(name)s has not shown itself for %(span)s.")
-            span = span_words(now - worker.seen_at)
+            span = in_words(now - worker.seen_at)
             yield Problem("warning", words % {"name": worker.name, "span": span}, url)
 
 
@@ -88,7 +89,7 @@ def _of_lanes(lanes: list[Lane]) -> Iterator[Problem]:
     ]
     for lane in late:
         words = gettext("%(lane)s: the oldest message is due since %(span)s.")
-        told = {"lane": lane_words(lane.channel, lane.lane), "span": span_words(lane.oldest_due)}
+        told = {"lane": lane_words(lane.channel, lane.lane), "span": in_words(lane.oldest_due)}
         yield Problem("danger", words % told, _lane_url(lane))
     for lane in lanes:
         if lane.waiting_for_sender:
@@ -97,12 +98,12 @@ def _of_lanes(lanes: list[Lane]) -> Iterator[Problem]:
                 "%(lane)s: %(count)d messages wait for a sender, the oldest for %(span)s.",
                 lane.waiting_for_sender,
             )
-            told = {
+            about = {
                 "lane": lane_words(lane.channel, lane.lane),
                 "count": lane.waiting_for_sender,
-                "span": span_words(lane.oldest_waiting),
+                "span": in_words(lane.oldest_waiting),
             }
-            yield Problem("warning", words % told, messages_url(reason="no_sender"))
+            yield Problem("warning", words % about, messages_url(reason="no_sender"))
 
 
 def _lane_url(lane: Lane) -> str:

@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext
 
+from core.durations import in_words
 from messaging.pool_report import PoolLine
 from messaging.sender_report import Use
 from messaging.senders import SenderKind
@@ -20,7 +21,6 @@ from reporting.dashboard.words import (
     moment_words,
     number,
     share,
-    span_words,
 )
 from reporting.presence import Seen
 from reporting.reading import Top
@@ -157,9 +157,9 @@ def _lane_row(lane: Lane) -> dict[str, Any]:
         "url": messages_url(status="pending", channel=lane.channel, lane=lane.lane),
         "waiting": waiting,
         "for_sender": for_sender,
-        "oldest": span_words(lane.oldest) if lane.waiting else "",
+        "oldest": in_words(lane.oldest) if lane.waiting else "",
         "per_minute": number(lane.per_minute),
-        "empty_in": span_words(lane.empty_in) if lane.empty_in is not None else "",
+        "empty_in": in_words(lane.empty_in) if lane.empty_in is not None else "",
     }
 
 
@@ -171,7 +171,7 @@ def workers(seen: list[Seen], *, now: datetime) -> list[dict[str, Any]]:
             "words": (
                 gettext("works, %(count)d at a time") % {"count": worker.processes}
                 if worker.is_there
-                else gettext("not seen for %(span)s") % {"span": span_words(now - worker.seen_at)}
+                else gettext("not seen for %(span)s") % {"span": in_words(now - worker.seen_at)}
             ),
         }
         for worker in seen
@@ -182,7 +182,7 @@ def scheduler(updated_at: datetime | None, *, now: datetime) -> dict[str, Any]:
     """It is seen by what it has done."""
     if updated_at is None:
         return {"is_well": False, "words": gettext("has done nothing yet")}
-    span = span_words(now - updated_at)
+    span = in_words(now - updated_at)
     is_well = now - updated_at < SCHEDULER_IS_LATE
     words = gettext("works") if is_well else gettext("nothing for %(span)s") % {"span": span}
     return {"is_well": is_well, "words": words}

@@ -7,11 +7,12 @@ from django.conf import settings
 from django.utils.formats import number_format
 from django.utils.translation import gettext, ngettext
 
+from core.durations import in_words
 from messaging.models import Status
 from reporting.dashboard.links import messages_url
 from reporting.dashboard.live import Lane
 from reporting.dashboard.period import Period
-from reporting.dashboard.words import number, share, span_words
+from reporting.dashboard.words import number, share
 from reporting.reading import Summary
 
 
@@ -70,7 +71,7 @@ def _waiting(lanes: list[Lane]) -> list[Tile]:
         Tile(
             "oldest",
             gettext("Oldest waiting"),
-            span_words(oldest) if busy else gettext("none"),
+            in_words(oldest) if busy else gettext("none"),
             "",
             url,
             level="warning" if is_late else "",

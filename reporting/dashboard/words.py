@@ -1,28 +1,12 @@
 """Figures and names as people read them, in their language."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext
 
 from core.vocabulary import Channel, Lane
-
-_UNITS = (
-    (timedelta(days=1), lambda n: ngettext("%(n)d day", "%(n)d days", n)),
-    (timedelta(hours=1), lambda n: ngettext("%(n)d hour", "%(n)d hours", n)),
-    (timedelta(minutes=1), lambda n: ngettext("%(n)d minute", "%(n)d minutes", n)),
-    (timedelta(seconds=1), lambda n: ngettext("%(n)d second", "%(n)d seconds", n)),
-)
-
-
-def span_words(span: timedelta) -> str:
-    """In its largest unit: "3 minutes"; from two of a unit on, so that 90 seconds stay such."""
-    for unit, words in _UNITS:
-        if span >= 2 * unit or (unit.total_seconds() == 1):
-            count = round(span / unit)
-            return words(count) % {"n": count}
-    raise AssertionError("Every span has seconds.")
 
 
 def moment_words(moment: datetime, *, now: datetime) -> str:

@@ -1,7 +1,7 @@
 """The second step of a login."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 import time_machine
@@ -9,12 +9,11 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
-from django_otp.oath import TOTP
 
 from accounts import audit, second_factor
 from accounts.models import Action, AuditEntry, SecondFactor
 from tests.conftest import browser_of
-from tests.factories import NOON, make_operator, make_staff, reloaded
+from tests.factories import NOON, code_of, make_operator, make_staff, reloaded
 
 pytestmark = pytest.mark.django_db
 
@@ -24,13 +23,6 @@ CODE = reverse("login-code")
 SET_UP = reverse("second-factor")
 OFF = reverse("second-factor-off")
 MESSAGES = reverse("admin:messaging_message_changelist")
-
-
-def code_of(user, *, later=0):
-    """What the app of `user` shows, `later` steps from now."""
-    totp = TOTP(bytes.fromhex(SecondFactor.objects.get(user=user).key.open()))
-    totp.time = datetime.now(UTC).timestamp() + 30 * later
-    return f"{totp.token():06}"
 
 
 @pytest.fixture(autouse=True)
