@@ -114,7 +114,7 @@ def _pool_row(line: PoolLine, *, now: datetime) -> dict[str, Any]:
             if forecast
             else ""
         ),
-        "attempts": number(line.hour.attempts),
+        "hour_count": line.hour.attempts,
         "failures": (
             gettext("%(count)s failed") % {"count": number(line.hour.failures)}
             if line.hour.failures
