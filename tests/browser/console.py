@@ -14,9 +14,11 @@ MESSAGES = 200_000
 PASSWORD = "tests"
 # Of whom has a second factor.
 FACTOR = "3132333435363738393031323334353637383930"
-MAKE_OPERATORS = f"""
+MAKE_STAFF = f"""
 from django.contrib.auth.models import Group
+from django.utils import timezone
 from accounts.models import SecondFactor, User
+from messaging.models import Job
 
 for name, role in (("vera", "Viewer"), ("olga", "Operator"), ("ada", "Administrator")):
     user = User.objects.create_user(name, password="{PASSWORD}", is_staff=True)
@@ -24,6 +26,11 @@ for name, role in (("vera", "Viewer"), ("olga", "Operator"), ("ada", "Administra
 for name in ("lin", "tina", "tourist"):
     User.objects.create_superuser(name, password="{PASSWORD}")
 SecondFactor.objects.create(user=User.objects.get(username="tina"), key="{FACTOR}")
+now = timezone.now()
+Job.objects.create(
+    kind="resend", asked_at=now, started_at=now, finished_at=now, state="done", matched=4000,
+    done=3997, passed={{"success": 3}}, filters={{"status": "failed", "application": "1"}},
+)
 """
 # Waiting messages of the demonstration may go out at any time. Without this their hours, which were
 # counted just now, would rest for minutes before they are counted again.
@@ -46,7 +53,7 @@ class Console(Production):
     def furnish(self) -> None:
         # The demonstration follows it.
         self.add_mailer("local-mailbox")
-        self.manage("shell", "--no-imports", "-c", MAKE_OPERATORS)
+        self.manage("shell", "--no-imports", "-c", MAKE_STAFF)
         self.manage("generate_demo_data", "--messages", str(MESSAGES), patience=600)
         self.add_mailer("north", "--priority", "40")
         self.add_mailer("south", "--priority", "30")

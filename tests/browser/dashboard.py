@@ -62,8 +62,9 @@ def counted(console: Console, name: str, *, now: datetime) -> dict[str, Any]:
     }
 
 
-def shown(page: Page) -> dict[str, Any]:
+def shown(page: Page, name: str) -> dict[str, Any]:
     """The same from the page."""
+    page.goto(f"/admin/?range={name}")
     series = json.loads(page.locator("#dash-series-data").text_content() or "")
     reasons = page.locator("[data-part=reasons] ul").first.locator("li a")
     return {
