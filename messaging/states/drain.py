@@ -286,8 +286,8 @@ def put_back(
 def fail(
     claim: Claim, *, reason: str, detail: str, tries: int, sender_id: int | None, now: datetime
 ) -> bool:
-    """sending -> failed, by the drain that holds it. The attempt tells why, but not that its failure
-    for the time being was the last."""
+    """sending -> failed, by the drain that holds it. The attempt tells why, but not that a
+    failure for the time being was the last."""
     with transaction.atomic():
         moved = move_and_tell(
             _held(claim.message.pk, claim.lease_token),
