@@ -20,7 +20,7 @@ def messages_url(period: Period | None = None, **filters: object) -> str:
             query.setdefault("application", str(period.application.pk))
         query["created_from"] = _text(period.since)
         if not period.name:
-            query["created_to"] = _text(period.until)
+            query["created_to"] = _text(_up(period.until))
     return _with(reverse("admin:messaging_message_changelist"), query)
 
 
@@ -28,7 +28,7 @@ def messages_between_url(since: datetime, until: datetime, **filters: object) ->
     query = QueryDict(mutable=True)
     query.update({name: str(value) for name, value in filters.items() if value not in (None, "")})
     # The end is excluded here and in the list.
-    query["created_from"], query["created_to"] = _text(since), _text(until)
+    query["created_from"], query["created_to"] = _text(since), _text(_up(until))
     return _with(reverse("admin:messaging_message_changelist"), query)
 
 
@@ -36,6 +36,11 @@ def page_url(name: str, *arguments: object, **query: object) -> str:
     chosen = QueryDict(mutable=True)
     chosen.update({key: str(value) for key, value in query.items()})
     return _with(reverse(f"admin:{name}", args=arguments), chosen)
+
+
+def _up(moment: datetime) -> datetime:
+    """What ends now has this second too."""
+    return moment + timedelta(seconds=1) if moment.microsecond else moment
 
 
 def _text(moment: datetime) -> str:
