@@ -162,7 +162,8 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
 def _kinds() -> list[str]:
     """Of what has a page here."""
-    return [audit.type_of(model) for model in admin.site._registry]
+    shown = [model for model in apps.get_models() if admin.site.is_registered(model)]
+    return [audit.type_of(model) for model in shown]
 
 
 def _action_words(entry: AuditEntry) -> str:

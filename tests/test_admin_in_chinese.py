@@ -37,8 +37,8 @@ NAMES = re.findall(
 # What the rows of the tests have in them, and their adapter; the groups that come with the
 # platform, which may be renamed; what axes calls a row, on a page that no other leads to.
 DATA = re.compile(
-    "A template|A secret|ann|Attempted Access|Color|fake[a-z-]*|Hello|Means nothing|[Rr]eaders|tests"
-    "|Administrator|Operator|Template editor|Viewer"
+    "A template|A secret|ann|Color|fake[a-z-]*|Hello|Means nothing|[Rr]eaders|tests"
+    "|Attempted Access|Administrator|Operator|Template editor|Viewer"
 )
 # Ids, addresses, codes, names of settings and the like: nothing that a language has.
 NO_WORD = re.compile(r"[!-~]*[\d_@*/:=%{}][!-~]*|\b[A-Za-z]+[-.][A-Za-z.-]+\b")
