@@ -24,6 +24,9 @@ from messaging.admin.bulk_words import PERIODS
 from messaging.admin.reading import ChoiceFilter, ReadOnlyAdmin
 from messaging.selection import PERIODS as LENGTHS
 
+# What it is called above its pages and in the list of rights.
+apps.get_app_config("axes").verbose_name = _("Access")
+
 SENTENCES: dict[str, Any] = {
     Action.LOGGED_IN: _("%(who)s logged in"),
     Action.LOGGED_OUT: _("%(who)s logged out"),
@@ -158,9 +161,9 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
 
 def _kinds() -> list[str]:
-    """Of what the operators see."""
-    ours = ("accounts", "auth", "axes", "messaging", "templates_app")
-    return [audit.type_of(model) for app in ours for model in apps.get_app_config(app).get_models()]
+    """Of what has a page here."""
+    shown = [model for model in apps.get_models() if admin.site.is_registered(model)]
+    return [audit.type_of(model) for model in shown]
 
 
 def _action_words(entry: AuditEntry) -> str:

@@ -46,6 +46,8 @@ class Hour(models.Model):
     began_at = models.DateTimeField(_("hour"), primary_key=True)
     dirty_since = models.DateTimeField(_("changed since"), null=True)
     counted_at = models.DateTimeField(_("counted at"), null=True)
+    # What the counting itself took the last time.
+    took_ms = models.PositiveIntegerField(_("milliseconds"), default=0, db_default=0)
 
     class Meta:
         verbose_name = _("counted hour")

@@ -43,6 +43,7 @@ class Presence(threading.Thread):
         self._ended = threading.Event()
 
     def run(self) -> None:
+        self._try(self._tidy)
         while True:
             self._try(self._show)
             if self._ended.wait(self._seconds):
@@ -58,6 +59,10 @@ class Presence(threading.Thread):
         Worker.objects.update_or_create(
             name=self._worker, defaults={"processes": self._processes, "seen_at": Now()}
         )
+
+    def _tidy(self) -> None:
+        """Take away those that ended without a word."""
+        Worker.objects.filter(seen_at__lt=Now() - KEPT).delete()
 
     def _leave(self) -> None:
         Worker.objects.filter(name=self._worker).delete()

@@ -82,6 +82,8 @@ class Freshness:
     those of the period that were never counted, as on the first day of the statistics."""
 
     updated_at: datetime | None
+    # When somebody looked for changes the last time.
+    looked_at: datetime | None
     hours_to_count: int
 
 
@@ -133,10 +135,10 @@ class Top:
 
 
 def freshness(period: Period) -> Freshness:
-    updated_at = Progress.objects.values_list("updated_at", flat=True).first()
+    progress = Progress.objects.first() or Progress()
     within = Hour.objects.filter(began_at__gte=period.since, began_at__lt=period.until)
     to_count = within.filter(counted_at=None, dirty_since__isnull=False)
-    return Freshness(updated_at, to_count.count())
+    return Freshness(progress.updated_at, progress.looked_at, to_count.count())
 
 
 def summary(filters: Filters, since: datetime, until: datetime) -> Summary:

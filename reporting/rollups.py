@@ -1,6 +1,7 @@
 """Counts the messages of an hour, from the messages themselves and always all of them: whoever
 counts twice, or dies between, changes nothing."""
 
+import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -102,6 +103,7 @@ def recount(hour: datetime, *, now: datetime) -> None:
     with transaction.atomic():
         Hour.objects.bulk_create([Hour(began_at=hour)], ignore_conflicts=True)
         row = Hour.objects.select_for_update().get(began_at=hour)
+        started = time.monotonic()
         for model in (HourlyCount, HourlyDetail):
             model.objects.filter(hour=hour).delete()
         _count(hour)
@@ -110,7 +112,8 @@ def recount(hour: datetime, *, now: datetime) -> None:
         moves_on = HourlyDetail.objects.filter(hour=hour, sending__gt=0).exists()
         row.dirty_since = now if moves_on else None
         row.counted_at = now
-        row.save(update_fields=["dirty_since", "counted_at"])
+        row.took_ms = round((time.monotonic() - started) * 1000)
+        row.save(update_fields=["dirty_since", "counted_at", "took_ms"])
 
 
 def _count(hour: datetime) -> None:

@@ -40,8 +40,9 @@ SCRIPTS = (
 TOOLS = ("xgettext", "msguniq", "msgmerge", "msgattrib")
 LANGUAGES = ("zh_Hans",)
 HEADER = "# See docs/translating.md. Brought up to date by `make messages`."
-# The editor is bundled: what it says comes from `editor_words`.
-NO_SOURCES = shutil.ignore_patterns("editor", "migrations", "static", "__pycache__")
+# The editor is bundled: what it says comes from `editor_words`. What lies beside a package's own
+# `locale` would be written there.
+NO_SOURCES = shutil.ignore_patterns("editor", "locale", "migrations", "static", "__pycache__")
 
 
 class Steady(Catalog):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from core.vocabulary import Channel, Lane
@@ -49,7 +49,7 @@ PARAMETERS = {
     "recipient": _("recipient"),
     "reference": _("reference"),
     "batch": _("batch"),
-    "created": _("accepted"),
+    "created": pgettext_lazy("when", "accepted"),
     "created_from": _("accepted from"),
     "created_to": _("accepted before"),
     "channel": _("channel"),

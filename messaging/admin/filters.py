@@ -79,13 +79,7 @@ class ChosenFilter(FieldFilter):
         return super().narrow(rows, name, value) if value in known else rows
 
     def field(self) -> forms.Field:
-        choices = [("", _("All")), *self.lookup_choices]
-        return forms.ChoiceField(
-            label=capfirst(self.title),
-            required=False,
-            choices=choices,
-            widget=UnfoldAdminSelectWidget,
-        )
+        return _choice(self.title, self.lookup_choices)
 
 
 class StatusFilter(ChosenFilter):
@@ -145,13 +139,7 @@ class TemplateFilter(FieldFilter):
         found = list(codes[: CHOOSABLE + 1])
         if len(found) > CHOOSABLE:
             return super().field()
-        choices = [("", _("All")), *((code, code) for code in found)]
-        return forms.ChoiceField(
-            label=capfirst(self.title),
-            required=False,
-            choices=choices,
-            widget=UnfoldAdminSelectWidget,
-        )
+        return _choice(self.title, [(code, code) for code in found])
 
 
 class RecipientFilter(FieldFilter):
@@ -234,7 +222,10 @@ class CreatedFilter(ChosenFilter):
 
 def _choice(title: Any, choices: list[tuple[str, Any]]) -> forms.ChoiceField:
     return forms.ChoiceField(
-        label=capfirst(title), required=False, choices=choices, widget=UnfoldAdminSelectWidget
+        label=capfirst(title),
+        required=False,
+        choices=[("", _("All")), *choices],
+        widget=UnfoldAdminSelectWidget,
     )
 
 

@@ -212,7 +212,11 @@ def _which(job: Any, *, is_open: bool) -> str:
             else gettext("all of them")
         )
     filters = [
-        f"{words.PARAMETERS.get(name, name)}: {_shown(name, value, is_open=is_open)}"
+        gettext("%(name)s: %(value)s")
+        % {
+            "name": words.PARAMETERS.get(name, name),
+            "value": _shown(name, value, is_open=is_open),
+        }
         for name, value in job.filters.items()
     ]
     if job.has_ids:

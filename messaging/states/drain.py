@@ -286,9 +286,10 @@ def put_back(
 def fail(
     claim: Claim, *, reason: str, detail: str, tries: int, sender_id: int | None, now: datetime
 ) -> bool:
-    """sending -> failed, by the drain that holds it. The attempt tells the rest."""
-    return bool(
-        move_and_tell(
+    """sending -> failed, by the drain that holds it. The attempt tells why, but not that a
+    failure for the time being was the last."""
+    with transaction.atomic():
+        moved = move_and_tell(
             _held(claim.message.pk, claim.lease_token),
             Status.FAILED,
             now=now,
@@ -300,7 +301,9 @@ def fail(
             sender_id=sender_id,
             finished_at=now,
         )
-    )
+        if moved and reason == Reason.EXHAUSTED:
+            record([claim.message.pk], Event.Kind.FAILED, now, {"reason": reason, "detail": ""})
+    return bool(moved)
 
 
 def doubt(claim: Claim, *, detail: str, tries: int, sender_id: int, now: datetime) -> bool:

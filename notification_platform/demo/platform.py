@@ -285,6 +285,7 @@ class Platform:
             refusal.kind == "mailbox_full"
             and at - life.created_at > MAILBOX_FULL_FOR.total_seconds()
         ):
+            life.happened(Event.Kind.FAILED, at, {"reason": "exhausted", "detail": ""})
             self._fail(life, at, Reason.EXHAUSTED.value, refusal.detail)
         else:
             life.reason, life.reason_detail = Reason.TEMPORARY.value, refusal.detail

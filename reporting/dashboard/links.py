@@ -21,7 +21,7 @@ def messages_url(period: Period | None = None, **filters: object) -> str:
             query.setdefault("application", str(period.application.pk))
         query["created_from"], query["test"] = _text(period.since), "no"
         if not period.name:
-            query["created_to"] = _text(period.until)
+            query["created_to"] = _text(_up(period.until))
     return _with(reverse("admin:messaging_message_changelist"), query)
 
 
@@ -29,7 +29,7 @@ def messages_between_url(since: datetime, until: datetime, **filters: object) ->
     query = QueryDict(mutable=True)
     query.update({name: str(value) for name, value in filters.items() if value not in (None, "")})
     # The end is excluded here and in the list.
-    query["created_from"], query["created_to"] = _text(since), _text(until)
+    query["created_from"], query["created_to"] = _text(since), _text(_up(until))
     query["test"] = "no"
     return _with(reverse("admin:messaging_message_changelist"), query)
 
@@ -38,6 +38,11 @@ def page_url(name: str, *arguments: object, **query: object) -> str:
     chosen = QueryDict(mutable=True)
     chosen.update({key: str(value) for key, value in query.items()})
     return _with(reverse(f"admin:{name}", args=arguments), chosen)
+
+
+def _up(moment: datetime) -> datetime:
+    """What ends now has this second too."""
+    return moment + timedelta(seconds=1) if moment.microsecond else moment
 
 
 def _text(moment: datetime) -> str:

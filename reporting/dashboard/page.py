@@ -113,24 +113,24 @@ def _present(period: Period, told: Summary, *, now: datetime) -> dict[str, Any]:
     """From the queue, the pool and the workers, as they are just now."""
     lanes = live.lanes(now=now)
     workers = presence.workers(now=now)
-    updated_at = reading.freshness(told.period).updated_at
+    freshness = reading.freshness(told.period)
     pool = [line for line in pool_report(now).lines if line.sender.adapter not in NAMES]
     lately = reading.summary(Filters(), now - LATELY, now)
     found = problems.find_problems(
         workers=workers,
-        updated_at=updated_at,
+        looked_at=freshness.looked_at,
         lanes=lanes,
         pool=pool,
         lately=lately,
         now=now,
     )
     return {
-        "updated_at": updated_at,
+        "updated_at": freshness.updated_at,
         "problems": found,
         "tiles": tiles.tiles(period, told, lanes),
         "pool": tables.pool(pool, now=now),
         "add_sender_url": page_url("messaging_sender_add"),
         "lanes": tables.lanes(lanes),
         "workers": tables.workers(workers, now=now),
-        "scheduler": tables.scheduler(updated_at, now=now),
+        "scheduler": tables.scheduler(freshness.looked_at, now=now),
     }

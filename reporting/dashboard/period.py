@@ -110,9 +110,11 @@ def _days(first: str, last: str, *, now: datetime) -> tuple[datetime, datetime]:
         raise ValueError(gettext("The first day is after the last one."))
     if end - begin >= LONGEST:
         raise ValueError(gettext("At most %(days)d days are shown.") % {"days": LONGEST.days})
+    today = timezone.localtime(now).date()
+    if begin > today:
+        raise ValueError(gettext("The first day is still to come."))
     zone = timezone.get_current_timezone()
     since = datetime.combine(begin, time.min, zone)
-    until = datetime.combine(end + timedelta(days=1), time.min, zone)
-    if since >= now:
-        raise ValueError(gettext("The first day is still to come."))
-    return since, min(until, now)
+    if end >= today:
+        return since, now
+    return since, datetime.combine(end + timedelta(days=1), time.min, zone)

@@ -39,7 +39,7 @@ class Problem:
 def find_problems(
     *,
     workers: list[Seen],
-    updated_at: datetime | None,
+    looked_at: datetime | None,
     lanes: list[Lane],
     pool: list[PoolLine],
     lately: Summary,
@@ -48,7 +48,7 @@ def find_problems(
     """`lately`: what was accepted in the present hour and the one before."""
     found = [
         *_of_workers(workers, now),
-        *_of_scheduler(updated_at, now),
+        *_of_scheduler(looked_at, now),
         *_of_lanes(lanes),
         *_of_what_is_left_alone(),
         *_of_pool(pool),
@@ -73,8 +73,8 @@ def _of_workers(workers: list[Seen], now: datetime) -> Iterator[Problem]:
             yield Problem("warning", words % {"name": worker.name, "span": span}, url)
 
 
-def _of_scheduler(updated_at: datetime | None, now: datetime) -> Iterator[Problem]:
-    if updated_at is not None and now - updated_at < SCHEDULER_IS_LATE:
+def _of_scheduler(looked_at: datetime | None, now: datetime) -> Iterator[Problem]:
+    if looked_at is not None and now - looked_at < SCHEDULER_IS_LATE:
         return
     words = gettext(
         "Nothing has been scheduled lately: these figures are old. Look whether beat and a worker "

@@ -178,11 +178,11 @@ def workers(seen: list[Seen], *, now: datetime) -> list[dict[str, Any]]:
     ]
 
 
-def scheduler(updated_at: datetime | None, *, now: datetime) -> dict[str, Any]:
+def scheduler(looked_at: datetime | None, *, now: datetime) -> dict[str, Any]:
     """It is seen by what it has done."""
-    if updated_at is None:
+    if looked_at is None:
         return {"is_well": False, "words": gettext("has done nothing yet")}
-    span = in_words(now - updated_at)
-    is_well = now - updated_at < SCHEDULER_IS_LATE
+    span = in_words(now - looked_at)
+    is_well = now - looked_at < SCHEDULER_IS_LATE
     words = gettext("works") if is_well else gettext("nothing for %(span)s") % {"span": span}
     return {"is_well": is_well, "words": words}

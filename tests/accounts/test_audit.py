@@ -6,6 +6,7 @@ from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts import audit
 from accounts.models import Action, ApiKey, AuditEntry
@@ -66,8 +67,9 @@ def test_what_buttons_do(operator, adapter):
         reverse("admin:templates_app_templateversion_publish", args=[version.pk]),
         {"change_note": "first"},
     )
-    operator.post(reverse("admin:messaging_message_resend", args=[message.pk]))
-    operator.post(reverse("admin:messaging_message_cancel", args=[message.pk]))
+    for deed in ("resend", "cancel"):
+        confirmed = {"asked_at": timezone.now().isoformat()}
+        operator.post(reverse(f"admin:messaging_message_{deed}", args=[message.pk]), confirmed)
 
     assert [(action, kind) for _by, _actor, action, kind in entries()] == [
         (Action.PAUSED, "messaging.sender"),

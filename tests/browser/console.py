@@ -51,6 +51,8 @@ class Console(Production):
     after it, `south`, which take what any application sends."""
 
     def furnish(self) -> None:
+        # Nobody is lost here; and to make a month of messages takes a transaction its time.
+        self.environment["LEASE_SECONDS"] = "60"
         # The demonstration follows it.
         self.add_mailer("local-mailbox")
         self.manage("shell", "--no-imports", "-c", MAKE_STAFF)

@@ -216,7 +216,7 @@ def test_the_log_holds_no_filter(operator):
     confirm(operator, f"{url}?recipient=zoe@example.com")
 
     entry = LogEntry.objects.get()
-    assert "resend, 1 messages" in entry.change_message
+    assert entry.change_message == "Resent: messages 1."
     assert "zoe" not in entry.change_message + entry.object_repr
 
 

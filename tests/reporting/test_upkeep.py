@@ -351,3 +351,22 @@ def test_the_primary_key_is_walked_and_not_the_table():
         plan = "\n".join(row[0] for row in cursor.fetchall())
 
     assert "messaging_message_pkey" in plan
+
+
+def test_an_hour_that_takes_long_to_count_is_not_counted_at_every_look():
+    accepted(NOON)
+    tick(NOON + timedelta(minutes=1))
+    Hour.objects.filter(began_at=NOON).update(took_ms=3000)
+    accepted(NOON + timedelta(minutes=1))
+    before = Progress.objects.get().updated_at
+
+    tick(NOON + timedelta(minutes=1, seconds=40))
+
+    assert totals("channel")["accepted"] == 1
+    assert Progress.objects.get().updated_at == before
+
+    # A twentieth of the time is not exceeded any more.
+    tick(NOON + timedelta(minutes=2, seconds=1))
+
+    assert totals("channel")["accepted"] == 2
+    assert Progress.objects.get().updated_at > before
