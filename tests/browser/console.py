@@ -32,7 +32,7 @@ Job.objects.create(
     done=3997, passed={{"success": 3}}, filters={{"status": "failed", "application": "1"}},
 )
 """
-# Of what waits, nothing is due before all is told: an old hour is not counted twice in some minutes.
+# Of what waits, nothing is due before all is told: an old hour is not counted twice in minutes.
 LET_WAIT = """
 UPDATE messaging_message
 SET due_at = due_at + INTERVAL '1 hour', expires_at = expires_at + INTERVAL '1 hour'
