@@ -10,7 +10,7 @@ from django_otp.oath import TOTP
 from playwright.sync_api import expect
 
 from tests.browser.chromium import chromium
-from tests.browser.console import FACTOR, Console, Desk, create_key, give_password
+from tests.browser.console import FACTOR, Console, Desk, Watch, create_key, give_password
 from tests.browser.dashboard import counted, list_count, shown, tile_count
 from tests.flows.conftest import services
 from tests.installation import until
@@ -48,9 +48,9 @@ def _desk(console):
 @pytest.fixture
 def desk(_desk):
     """Whatever is done there: nothing leaves the machine, nothing breaks, and no page complains."""
+    watch = _desk.watch = Watch(_desk.url)
     yield _desk
     _desk.leave()
-    watch = _desk.watch
     assert watch.asked
     assert (watch.foreign, watch.broken, watch.complaints) == ([], [], [])
 

@@ -65,7 +65,7 @@ class Production(Installation):
             *("--option", "host=127.0.0.1", "--option", f"port={self.mail.port}"),
             *("--option", "security=none", "--option", "username=mailer", "--secret", "password"),
             *more,
-            given="right\n",
+            given=f"{self.mail.password}\n",
         )
 
     def __exit__(self, *_: object) -> None:

@@ -56,10 +56,6 @@ class Canaried(Production):
     def make_mail(self) -> RefusingCatcher:
         return RefusingCatcher(username="mailer", password=self.canaries.password)
 
-    def manage(self, *arguments: str, given: str = "") -> str:
-        # The sender of `Production` has the password `right`.
-        return super().manage(*arguments, given=given.replace("right", self.canaries.password))
-
 
 class Seen:
     """Answers by what they are of; each is text."""
