@@ -38,6 +38,10 @@ UPDATE messaging_message
 SET due_at = due_at + INTERVAL '1 hour', expires_at = expires_at + INTERVAL '1 hour'
 WHERE status IN ('pending', 'unknown')
 """
+NEWEST = """
+SELECT GREATEST((SELECT MAX(created_at) FROM messaging_message),
+    (SELECT MAX(finished_at) FROM messaging_attempt), (SELECT MAX(at) FROM messaging_event))
+"""
 IS_COUNTED = "SELECT updated_at > %s FROM reporting_progress"
 
 
@@ -63,9 +67,9 @@ class Console(Production):
         return int(self.value(f"SELECT id FROM {table} WHERE name = %s", name))
 
     def wait_until_counted(self) -> None:
-        """Then what has happened until now to messages of the newest hours is in the statistics."""
-        now = self.value("SELECT now()")
-        until(lambda: self.query(IS_COUNTED, now) == [(True,)], seconds=120, what="counted")
+        """Then all that messages of the newest hours have been through is in the statistics."""
+        newest = self.value(NEWEST)
+        until(lambda: self.query(IS_COUNTED, newest) == [(True,)], seconds=120, what="counted")
 
     def token_of(self, key: str, secret: str) -> str:
         keys = {"api_key": key, "api_secret": secret}

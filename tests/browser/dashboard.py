@@ -35,9 +35,9 @@ def counted(console: Console, name: str, *, now: datetime) -> dict[str, Any]:
     def rows(columns: str, rest: str = "") -> list[tuple[Any, ...]]:
         return console.query(f"SELECT {columns} {REAL} {rest}", since, sorted(NAMES))
 
-    def shares(column: str) -> list[tuple[str, int, int]]:
-        found = rows(f"{column}, COUNT(*), {FAILED}", "GROUP BY 1")
-        return sorted(found, key=lambda row: (-row[1], row[0]))[:TOP]
+    def shares(column: str, key: str) -> list[tuple[Any, ...]]:
+        found = rows(f"{column}, COUNT(*), {FAILED}, {key}", "GROUP BY 1, 4")
+        return [row[:3] for row in sorted(found, key=lambda row: (-row[1], row[3]))[:TOP]]
 
     taken = "COUNT(*), COUNT(*) FILTER (WHERE m.status = 'success'), "
     tiles = dict(zip(("accepted", "handed_over", "failed"), rows(taken + FAILED)[0], strict=True))
@@ -55,9 +55,13 @@ def counted(console: Console, name: str, *, now: datetime) -> dict[str, Any]:
             status: [counts.get(moment, 0) for moment in moments]
             for status, counts in series.items()
         },
-        "channels": [(str(Channel(key).label), *more) for key, *more in shares("m.channel")],
-        "applications": shares("application.name"),
-        "templates": shares("COALESCE(template.code, 'without a template')"),
+        "channels": [
+            (str(Channel(key).label), *more) for key, *more in shares("m.channel", "m.channel")
+        ],
+        "applications": shares("application.name", "application.id::text"),
+        "templates": shares(
+            "COALESCE(template.code, 'without a template')", "COALESCE(template.code, '')"
+        ),
         "reasons": [(str(Reason(reason).label), count) for reason, count in reasons],
     }
 

@@ -111,10 +111,10 @@ def test_the_figures_are_those_of_the_database_and_lead_to_what_they_count(desk,
         after = [counted(console, name, now=datetime.now(UTC)) for name in ranges]
 
     assert seen == expected
-    for name, told in zip(ranges, expected, strict=True):
-        for tile, count in told["tiles"].items():
-            if count < 10_000:
-                page.goto(f"/admin/?range={name}")
+    for name in ranges:
+        for tile in ("accepted", "handed_over", "failed"):
+            page.goto(f"/admin/?range={name}")
+            if (count := tile_count(page, tile)) < 10_000:
                 page.locator(f"[data-tile={tile}]").click()
                 assert list_count(page) == count, (name, tile)
 
