@@ -15,6 +15,7 @@ these parameters; their names stay as they are:
     created_to    the same, not included
     channel, sender (its id), lane, feedback, tag
                   of these no index knows: they look through the newest 100,000 only
+    test          no: leaves out test messages, as statistics do
 
 A value that makes no sense matches nothing.
 """
@@ -32,7 +33,16 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
 from core.vocabulary import Channel, Lane
-from messaging.models import WAITING_REASONS, Feedback, Message, OtherRecipient, Reason, Status
+from messaging.channels.simulator import NAMES as SIMULATORS
+from messaging.models import (
+    WAITING_REASONS,
+    Feedback,
+    Message,
+    OtherRecipient,
+    Reason,
+    Sender,
+    Status,
+)
 from messaging.search import (
     as_uuid,
     created_before,
@@ -175,6 +185,14 @@ def _created_to(value: str, at: datetime) -> Q:
     return NOTHING if moment is None else created_before(moment)
 
 
+def _test(value: str, at: datetime) -> Q:
+    """Test messages are bound to a simulator."""
+    if value != "no":
+        return NOTHING
+    simulators = Sender.objects.filter(adapter__in=SIMULATORS).order_by()
+    return ~Q(only_sender__in=list(simulators.values_list("pk", flat=True)))
+
+
 def _number(name: str) -> Callable[[str, datetime], Q]:
     def find(value: str, at: datetime) -> Q:
         is_id = value.isascii() and value.isdigit() and len(value) < 19
@@ -203,4 +221,5 @@ CONDITIONS: dict[str, Callable[[str, datetime], Q]] = {
     "lane": _word("lane", Lane.values),
     "feedback": _word("feedback", Feedback.values),
     "tag": _tag,
+    "test": _test,
 }

@@ -174,7 +174,7 @@ class Installation:
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
-    def manage(self, *arguments: str, given: str = "") -> str:
+    def manage(self, *arguments: str, given: str = "", patience: float = 60) -> str:
         done = subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=ROOT,
@@ -183,7 +183,7 @@ class Installation:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=patience,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

@@ -57,7 +57,9 @@ PARAMETERS = {
     "lane": _("priority"),
     "feedback": _("feedback"),
     "tag": _("tag"),
+    "test": _("test messages"),
 }
+TEST_WORDS = {"no": _("left out")}
 PERIODS = {
     "1h": _("last hour"),
     "1d": _("last 24 hours"),
@@ -71,6 +73,7 @@ VALUES: dict[str, Mapping[str, Any]] = {
     "channel": dict(Channel.choices),
     "lane": dict(Lane.choices),
     "feedback": dict(Feedback.choices),
+    "test": TEST_WORDS,
 }
 
 

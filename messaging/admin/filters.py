@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import INPUT_CLASSES, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from accounts.models import Application
-from messaging.admin.bulk_words import PERIODS
+from messaging.admin.bulk_words import PERIODS, TEST_WORDS
 from messaging.models import ChannelChoices, Feedback, Lane, Reason, Sender, Status
 from messaging.search import among_newest
 from messaging.selection import AMONG_NEWEST, as_moment, condition
@@ -157,6 +157,14 @@ class TagFilter(FieldFilter):
     parameter_name = "tag"
 
 
+class TestFilter(ChosenFilter):
+    """With it the list says what statistics say."""
+
+    title = _("test messages")
+    parameter_name = "test"
+    choices_shown = list(TEST_WORDS.items())
+
+
 class BatchFilter(FieldFilter):
     """Stands there only for who comes from a batch."""
 
@@ -234,5 +242,6 @@ ALL = [
     LaneFilter,
     FeedbackFilter,
     TagFilter,
+    TestFilter,
     BatchFilter,
 ]

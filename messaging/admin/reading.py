@@ -39,6 +39,14 @@ class NewestFirst(ChangeList):
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[str]:
         return ["-pk"]
 
+    def get_results(self, request: HttpRequest) -> None:
+        """The header tells how many were found, with a link to all there are: only where something
+        narrows the list, and all that was found was counted."""
+        super().get_results(request)
+        is_narrowed = self.query or self.has_active_filters
+        if not is_narrowed or self.paginator.has_more:
+            self.full_result_count = self.result_count
+
 
 def may_see_contents(request: HttpRequest) -> bool:
     """Recipients and contents as they are. Whoever may not sees who it was by a letter of the

@@ -35,19 +35,23 @@ class Table:
         is_text = isinstance(field, models.CharField | models.TextField | models.JSONField)
         return _escaped if is_text else _copied
 
-    def write(self) -> None:
+    def take(self) -> list[list[Any]] | str:
+        """What is to be written, as the database takes it."""
         rows, self.rows = self.rows, []
-        if not rows:
-            return
         convert = self.convert
         lines = [[f(value) for f, value in zip(convert, row, strict=True)] for row in rows]
+        if not self.is_postgresql:
+            return lines
+        return "".join(["\t".join(line) + "\n" for line in lines])
+
+    def write(self, taken: list[list[Any]] | str) -> None:
         with connection.cursor() as cursor:
-            if not self.is_postgresql:
-                cursor.executemany(self.sql, lines)
+            if isinstance(taken, list):
+                cursor.executemany(self.sql, taken)
                 return
             told: Any = cursor
             with told.copy(self.sql) as copy:
-                copy.write("".join(["\t".join(line) + "\n" for line in lines]))
+                copy.write(taken)
 
 
 def _kept_moment(value: float | None) -> str | None:
@@ -81,6 +85,8 @@ class Store:
         self.tables = tables
 
     def write(self) -> None:
+        # Before the transaction: on a busy machine it takes longer than one may be idle.
+        taken = [(table, table.take()) for table in self.tables if table.rows]
         with transaction.atomic():
-            for table in self.tables:
-                table.write()
+            for table, lines in taken:
+                table.write(lines)

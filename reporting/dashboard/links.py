@@ -10,7 +10,8 @@ from reporting.dashboard.period import Period
 
 def messages_url(period: Period | None = None, **filters: object) -> str:
     """The list of messages under `filters` (`status`, `reason`, `channel`, `template`, …), those of
-    the period and of its application. Without a period: whenever they were accepted."""
+    the period and of its application, without the test messages that are counted nowhere. Without a
+    period: all of them, whenever they were accepted."""
     query = QueryDict(mutable=True)
     for name, value in filters.items():
         if value not in (None, ""):
@@ -18,7 +19,7 @@ def messages_url(period: Period | None = None, **filters: object) -> str:
     if period is not None:
         if period.application is not None:
             query.setdefault("application", str(period.application.pk))
-        query["created_from"] = _text(period.since)
+        query["created_from"], query["test"] = _text(period.since), "no"
         if not period.name:
             query["created_to"] = _text(_up(period.until))
     return _with(reverse("admin:messaging_message_changelist"), query)
@@ -29,6 +30,7 @@ def messages_between_url(since: datetime, until: datetime, **filters: object) ->
     query.update({name: str(value) for name, value in filters.items() if value not in (None, "")})
     # The end is excluded here and in the list.
     query["created_from"], query["created_to"] = _text(since), _text(_up(until))
+    query["test"] = "no"
     return _with(reverse("admin:messaging_message_changelist"), query)
 
 

@@ -48,16 +48,25 @@ class Production(Installation):
         self.mail.start()
         self.broker_proxy.start()
         self.create()
-        self.manage(
-            *("add_sender", "flow-1", "--adapter", "smtp", "--from", "noreply@example.com"),
-            *("--option", "host=127.0.0.1", "--option", f"port={self.mail.port}"),
-            *("--option", "security=none", "--option", "username=mailer", "--secret", "password"),
-            given="right\n",
-        )
+        self.furnish()
         self.start_web()
         self.start_worker()
         self.start_beat()
         until(lambda: self.status_of("/health/ready") == 200, seconds=60, what="ready")
+
+    def furnish(self) -> None:
+        """What is there before the first process starts."""
+        self.add_mailer("flow-1")
+
+    def add_mailer(self, name: str, *more: str) -> None:
+        """A sender whose mail arrives in `self.mail`; `more` goes to the command."""
+        self.manage(
+            *("add_sender", name, "--adapter", "smtp", "--from", "noreply@example.com"),
+            *("--option", "host=127.0.0.1", "--option", f"port={self.mail.port}"),
+            *("--option", "security=none", "--option", "username=mailer", "--secret", "password"),
+            *more,
+            given="right\n",
+        )
 
     def __exit__(self, *_: object) -> None:
         self.stop_all()

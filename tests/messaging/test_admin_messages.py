@@ -94,6 +94,16 @@ def test_a_list_that_is_longer_than_counted_says_so(operator, monkeypatch):
     assert "and more" in response.content.decode()
 
 
+def test_the_header_tells_how_many_were_found_where_something_was_asked_for(operator):
+    make_message(status="failed")
+    make_message()
+
+    whole, narrowed = operator.get(LIST), operator.get(LIST, {"status": "failed"})
+
+    assert "Show all" not in whole.content.decode()
+    assert "1 result (" in " ".join(narrowed.content.decode().split())
+
+
 @pytest.mark.parametrize("query", [{"o": "4"}, {"o": "-2.3"}])
 def test_no_address_changes_the_order(operator, query):
     with CaptureQueriesContext(connection) as queries:

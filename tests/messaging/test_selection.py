@@ -78,6 +78,15 @@ def test_each_filter_finds_what_it_names():
     assert not select({"tag": "VIP"}, at=ASKED_AT).rows().exists()
 
 
+def test_test_messages_can_be_left_out():
+    make_message(only_sender=make_sender(adapter="simulator-sms"))
+    bound, free = make_message(only_sender=make_sender()), make_message()
+
+    found = select({"test": "no"}, at=NOON).rows()
+
+    assert set(found) == {bound, free}
+
+
 def test_further_recipients_are_found_too():
     message = make_message()
     OtherRecipient.objects.create(message=message, role="cc", address="bob@example.com")
