@@ -56,9 +56,10 @@ class Canaried(Production):
     def make_mail(self) -> RefusingCatcher:
         return RefusingCatcher(username="mailer", password=self.canaries.password)
 
-    def manage(self, *arguments: str, given: str = "") -> str:
+    def manage(self, *arguments: str, given: str = "", patience: float = 60) -> str:
         # The sender of `Production` has the password `right`.
-        return super().manage(*arguments, given=given.replace("right", self.canaries.password))
+        given = given.replace("right", self.canaries.password)
+        return super().manage(*arguments, given=given, patience=patience)
 
 
 class Seen:

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.db import OperationalError
 
-from messaging import delivery, lines, portions, story
+from messaging import delivery, lines, portions, states, story
 from messaging.channels.base import (
     OutcomeUnknown,
     PermanentFailure,
