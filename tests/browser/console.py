@@ -32,18 +32,13 @@ Job.objects.create(
     done=3997, passed={{"success": 3}}, filters={{"status": "failed", "application": "1"}},
 )
 """
-# Waiting messages of the demonstration may go out at any time. Without this their hours, which were
-# counted just now, would rest for minutes before they are counted again.
-LET_HOURS_BE_COUNTED = """
-UPDATE reporting_hour SET counted_at = counted_at - INTERVAL '1 hour' WHERE began_at IN (
-    SELECT date_trunc('hour', created_at, 'UTC') FROM messaging_message
-    WHERE status IN ('pending', 'sending', 'unknown'))
+# Of what waits, nothing is due before all is told: an old hour is not counted twice in minutes.
+LET_WAIT = """
+UPDATE messaging_message
+SET due_at = due_at + INTERVAL '1 hour', expires_at = expires_at + INTERVAL '1 hour'
+WHERE status IN ('pending', 'unknown')
 """
-IS_COUNTED = """
-SELECT (SELECT updated_at > %s FROM reporting_progress) AND NOT EXISTS (
-    SELECT 1 FROM reporting_hour
-    WHERE dirty_since < %s AND counted_at < now() - INTERVAL '3 minutes')
-"""
+IS_COUNTED = "SELECT updated_at > %s FROM reporting_progress"
 
 
 class Console(Production):
@@ -59,7 +54,7 @@ class Console(Production):
         self.manage("generate_demo_data", "--messages", str(MESSAGES), patience=600)
         self.add_mailer("north", "--priority", "40")
         self.add_mailer("south", "--priority", "30")
-        self.execute(LET_HOURS_BE_COUNTED)
+        self.execute(LET_WAIT)
 
     def value(self, sql: str, *values: Any) -> Any:
         return self.query(sql, *values)[0][0]
@@ -68,9 +63,9 @@ class Console(Production):
         return int(self.value(f"SELECT id FROM {table} WHERE name = %s", name))
 
     def wait_until_counted(self) -> None:
-        """Everything that has happened until now is in the statistics then."""
+        """Then what has happened until now to messages of the newest hours is in the statistics."""
         now = self.value("SELECT now()")
-        until(lambda: bool(self.value(IS_COUNTED, now, now)), seconds=120, what="counted")
+        until(lambda: self.query(IS_COUNTED, now) == [(True,)], seconds=120, what="counted")
 
     def token_of(self, key: str, secret: str) -> str:
         keys = {"api_key": key, "api_secret": secret}
