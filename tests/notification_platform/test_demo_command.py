@@ -7,8 +7,8 @@ from random import Random
 from uuid import UUID
 
 import pytest
+import time_machine
 from django.core.management import CommandError, call_command
-from django.utils import timezone
 
 from accounts.models import Application
 from core.ids import uuid7_at
@@ -70,12 +70,14 @@ def test_a_sender_of_the_demo_is_benched_tried_and_recovers_as_a_real_one():
 @pytest.mark.django_db
 def test_its_senders_follow_make_run_and_what_is_sent_again_succeeds_where_one_works(adapter):
     local = make_sender(name="local-mailbox", adapter="smtp", options=_at_port(2525))
-    call_command("generate_demo_data", messages=500, days=3, language="zh-hans")
+    # What few messages come to differs with the time of day.
+    now = NOON + timedelta(hours=5)
+    with time_machine.travel(now):
+        call_command("generate_demo_data", messages=500, days=3, language="zh-hans")
     at_first = Sender.objects.get(name="demo-mail-1").options
     Sender.objects.filter(pk=local.pk).update(options=_at_port(2626))
     make_sender(name="works", priority=100)
     failed = Message.objects.filter(status="failed", channel="email", reason="blocked").first()
-    now = timezone.now()
 
     follow_local_senders()
     resending.resend(message=failed, now=now)

@@ -5,10 +5,10 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
+import time_machine
 from django.core.management import call_command
 from django.db import transaction
 from django.db.models import Count, F
-from django.utils import timezone
 
 from accounts.models import Application
 from core.ids import lowest_uuid7
@@ -33,20 +33,25 @@ from messaging.story import shown_status, tell
 from messaging.timeline import timeline_of
 from notification_platform.demo.cast import SENDERS
 from templates_app.models import Template
+from tests.factories import NOON
 
 pytestmark = pytest.mark.django_db
 
 MESSAGES = 1000
+AFTERNOON = NOON + timedelta(hours=5)
 # What each outcome of the last attempt leaves a message as.
 UNDECIDED = {"", "unknown"}
 
 
 @pytest.fixture(scope="module")
 def demo(django_db_setup, django_db_blocker):
-    """Made once for all tests that only look, and rolled back."""
+    """Made once for all tests that only look, and rolled back; when it was made. What few messages
+    come to differs with the time of day, so that is always the same."""
     with django_db_blocker.unblock(), transaction.atomic():
-        call_command("generate_demo_data", messages=MESSAGES, days=10, verbosity=0, stdout=_Mute())
-        yield timezone.now()
+        with time_machine.travel(AFTERNOON):
+            arguments = {"messages": MESSAGES, "days": 10, "verbosity": 0, "stdout": _Mute()}
+            call_command("generate_demo_data", **arguments)
+        yield AFTERNOON
         transaction.set_rollback(True)
 
 
