@@ -137,9 +137,9 @@ _STATES = {"idempotency_key_reused", "payload_too_large", "recipient_suppressed"
 def filter_failure(context: Any, failure: Any, case: Any, response: Any) -> bool:
     """Whether it counts. Asked for every failed check; all but three kinds do."""
     if type(failure).__name__ == "AcceptedNegativeData" and case.path.endswith("/import"):
-        # What is wrong with single lines is said in an answer of 200. The tool's `false` is text by
+        # What is wrong with single lines is said in an answer of 200. The tool's `null` is text by
         # the time it is sent, and may be the name of a robot.
-        is_text = not isinstance(case.body, bool | int | float)
+        is_text = not isinstance(case.body, bool | int | float | None)
         return is_text and not response.json()["rejected"]
     if type(failure).__name__ == "AcceptedNegativeData" and case.path.endswith("/attachments"):
         # The tool believes that it left the file out, and sent it.
