@@ -2,7 +2,7 @@
 
 import os
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 
@@ -12,6 +12,11 @@ def uuid7() -> UUID:
     milliseconds, nanoseconds = divmod(time.time_ns(), 1_000_000)
     fraction = nanoseconds * 4096 // 1_000_000
     return _assemble(milliseconds, fraction, int.from_bytes(os.urandom(8), "big"))
+
+
+def moment_of(pk: UUID) -> datetime:
+    """When a UUID of version 7 was made."""
+    return datetime.fromtimestamp((pk.int >> 80) / 1000, UTC)
 
 
 def lowest_uuid7(moment: datetime) -> UUID:

@@ -120,8 +120,8 @@ class BacklogCollector(Collector):
 def due_lanes() -> list[tuple[str, str]]:
     """Channel and lane of those lanes in which something is due; also `REPORTS_LANE` if reports of
     providers are, `UNKNOWN_LANE` if outcomes are that the sweep left alone, and `JOBS_LANE` if a
-    job is that nobody works on. Where `backlog`
-    counts 100,000 messages in 80 ms, this takes half a millisecond: the sweep runs often."""
+    job is that nobody works on. Where `backlog` counts 100,000 messages in 80 ms, this takes half a
+    millisecond: the sweep runs often."""
     due = _DUE.format(now=_NOW[connection.vendor])
     one = f"SELECT %s, %s WHERE EXISTS (SELECT 1 FROM messaging_message WHERE {due})"  # noqa: S608
     values = [value for lane in _lanes() for value in (*lane, *lane)]

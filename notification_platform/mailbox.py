@@ -1,7 +1,7 @@
 """The local mailbox of the embedded mode, as pages: what was sent, as it arrived."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
@@ -14,6 +14,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import URLPattern, path
 
+from core.ids import moment_of
 from core.previews import untrusted_html
 
 SHOWN = 200
@@ -29,7 +30,7 @@ class Mail:
 
     @property
     def arrived_at(self) -> datetime:
-        return datetime.fromtimestamp((self.id.int >> 80) / 1000, UTC)
+        return moment_of(self.id)
 
     def header(self, name: str) -> str:
         return str(self.message.get(name, ""))

@@ -5,7 +5,7 @@ Texts are strangers': they are shown as they are, and never as HTML.
 
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import URLPattern, path
 
+from core.ids import moment_of
 from core.vocabulary import Channel
 
 SHOWN = 200
@@ -33,7 +34,7 @@ class Entry:
 
     @property
     def arrived_at(self) -> datetime:
-        return datetime.fromtimestamp((self.id.int >> 80) / 1000, UTC)
+        return moment_of(self.id)
 
     @property
     def channel_label(self) -> str:

@@ -286,23 +286,22 @@ def put_back(
 def fail(
     claim: Claim, *, reason: str, detail: str, tries: int, sender_id: int | None, now: datetime
 ) -> bool:
-    """sending -> failed, by the drain that holds it. The attempt tells why, but not that a
-    failure for the time being was the last."""
-    with transaction.atomic():
-        moved = move_and_tell(
-            _held(claim.message.pk, claim.lease_token),
-            Status.FAILED,
-            now=now,
-            reason=reason,
-            reason_detail=detail[:500],
-            leased_until=None,
-            claims=0,
-            tries=tries,
-            sender_id=sender_id,
-            finished_at=now,
-        )
-        if moved and reason == Reason.EXHAUSTED:
-            record([claim.message.pk], Event.Kind.FAILED, now, {"reason": reason, "detail": ""})
+    """sending -> failed, by the drain that holds it, in its transaction. The attempt tells why, but
+    not that a failure for the time being was the last."""
+    moved = move_and_tell(
+        _held(claim.message.pk, claim.lease_token),
+        Status.FAILED,
+        now=now,
+        reason=reason,
+        reason_detail=detail[:500],
+        leased_until=None,
+        claims=0,
+        tries=tries,
+        sender_id=sender_id,
+        finished_at=now,
+    )
+    if moved and reason == Reason.EXHAUSTED:
+        record([claim.message.pk], Event.Kind.FAILED, now, {"reason": reason, "detail": ""})
     return bool(moved)
 
 

@@ -144,7 +144,7 @@ def bring_forward(ids: Sequence[UUID], *, now: datetime, actor_id: int | None) -
         waiting = _lock_pending(ids)
         scheduled = {m.pk for m in waiting if not m.reason and not m.claims and m.due_at > now}
         Message.objects.filter(pk__in=scheduled).update(
-            due_at=now, expires_at=Value(now) + (F("expires_at") - F("due_at"))
+            due_at=now, send_at=now, expires_at=Value(now) + (F("expires_at") - F("due_at"))
         )
         others = [message.pk for message in waiting if message.pk not in scheduled]
         Message.objects.filter(pk__in=others).update(due_at=now)

@@ -3,12 +3,11 @@ rollups are some seconds old."""
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from datetime import datetime, timedelta
 
 from django.db.models import Count
 
-from core.ids import lowest_uuid7
+from core.ids import lowest_uuid7, moment_of
 from messaging import metrics
 from messaging.models import Attempt, Message
 
@@ -96,8 +95,3 @@ def _rates(now: datetime) -> Counter[tuple[str, str]]:
             for channel, lane, count in counted
         }
     )
-
-
-def moment_of(pk: UUID) -> datetime:
-    """When a UUID of version 7 was made."""
-    return datetime.fromtimestamp((pk.int >> 80) / 1000, UTC)

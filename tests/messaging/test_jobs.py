@@ -118,6 +118,8 @@ def test_what_waits_for_its_time_for_another_try_or_for_a_sender_goes_now():
         assert message.events.get().kind == Event.Kind.RELEASED
     # The lifetime of what was scheduled begins when it goes; the others have used theirs up.
     assert reloaded(scheduled).expires_at == LATER + timedelta(hours=72)
+    # How late it is counts from then, too.
+    assert reloaded(scheduled).send_at == LATER
     assert reloaded(retrying).expires_at == later
     assert not due.events.exists()
     assert reloaded(job).done == 3
