@@ -95,4 +95,5 @@ class AuditEntry(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.actor} {self.action} {self.object_label}".rstrip()
+        action = Action(self.action).label if self.action in Action.values else self.action
+        return f"{self.actor} {action} {self.object_label}".rstrip()
